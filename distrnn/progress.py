@@ -1,0 +1,38 @@
+"""What a run tells whoever watches it: one small event, the same from actors, workers and drivers.
+
+It lives beside the error tree because every layer sends it and none may depend on how the command line shows it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+STAGES = ("prepare", "train", "evaluate", "register", "promote")
+INFO_KEYS = ("epoch", "epochs", "step", "steps", "loss", "accuracy", "validation_loss", "tokens_per_s", "message")
+
+
+@dataclass(frozen=True)
+class Event:
+    """A step forward within one stage.
+
+    Attributes:
+        stage: one of `STAGES`.
+        done: how much of the stage is done, in `unit`.
+        total: all there is to do, in `unit`; None while nobody knows.
+        unit: what is counted, for instance "chunks", "steps" or "examples".
+        info: figures at this moment. `epoch` and `step` count from 1, `loss` and `validation_loss` are in nats, `tokens_per_s` is over all
+            replicas; keys that do not apply are absent. `message`, a text, is shown as it is.
+    """
+
+    stage: str
+    done: float
+    total: float | None = None
+    unit: str = ""
+    info: dict[str, Any] = field(default_factory=dict)
+
+
+Progress = Callable[[Event], None]
+
+
+def silent(_event: Event) -> None:
+    """The listener of a caller who does not want to hear anything."""
