@@ -1,0 +1,54 @@
+"""Numbers and texts as a person reads them in a report."""
+
+import math
+import re
+from typing import Any
+
+# control characters (tab and line ends apart), lone surrogates and non-characters: HTML forbids them, UTF-8 cannot hold some
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+_BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
+_ABBREVIATIONS = {"id": "ID", "auc": "AUC", "url": "URL", "cpu": "CPU", "gpu": "GPU", "sha256": "SHA-256", "gpus": "GPUs", "cpus": "CPUs"}
+
+
+def number(value: Any) -> str:
+    """A figure: whole numbers with separators, others with four significant digits; a dash for None and NaN."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "–"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, int) or (abs(value) >= 10_000 and math.isfinite(value)):
+        return f"{value:,.0f}"
+    return f"{value:.4g}"
+
+
+def duration(seconds: float) -> str:
+    """A duration in its two largest units: `0.42 s`, `38 s`, `3 min 05 s`, `2 h 10 min`."""
+    if seconds < 9.95:
+        return f"{seconds:.2g} s" if seconds < 0.995 else f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+
+
+def words(key: str) -> str:
+    """A key of a document as words: `loss_nats` is `Loss nats`, `tokens_per_s` is `Tokens per s`."""
+    parts = [_ABBREVIATIONS.get(part, part) for part in re.split(r"[_\-. ]+", key) if part]
+    text = " ".join(parts)
+    return text[:1].upper() + text[1:]
+
+
+def clean(text: str) -> str:
+    """Text that can stand in a page: what HTML forbids or UTF-8 cannot hold is replaced by U+FFFD."""
+    return _UNPRINTABLE.sub("\ufffd", text)
+
+
+def snippet(text: str, longest: int = 420) -> str:
+    """The beginning of a document, on one line: line breaks (`<br />` too) become spaces, a long text is cut at a space."""
+    text = " ".join(_BREAK.sub(" ", text).split())
+    if len(text) <= longest:
+        return text
+    cut = text[:longest]
+    return (cut[: cut.rindex(" ")] if " " in cut[longest // 2 :] else cut).rstrip() + " …"

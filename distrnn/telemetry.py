@@ -1,0 +1,126 @@
+"""Every metric of the program, declared once as data, and the emitter that writes them for Prometheus.
+
+Names follow DESIGN's rules: prefix `distrnn_`, base units as suffix, `_total` on counters and only there, timestamps and never
+ages, and no label whose values grow without end (run ids, digests, paths, users). Values are kept here and handed over as
+metric families at collection, because the library's own counters also export a `_created` series that breaks those rules.
+
+A run's figures are those of one execution: a counter of a run that writes a text file counts that execution.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, write_to_textfile
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+
+@dataclass(frozen=True)
+class MetricSpec:
+    """One metric; `unit` is the suffix of its name ('' for a pure number)."""
+
+    name: str
+    kind: Literal["counter", "gauge"]
+    unit: str
+    labels: tuple[str, ...]
+    help: str
+
+
+METRICS: tuple[MetricSpec, ...] = (
+    MetricSpec(
+        "distrnn_workflow_runs_total",
+        "counter",
+        "",
+        ("workflow", "outcome"),
+        "Runs by how they ended: promoted, refused, skipped or failed.",
+    ),
+    MetricSpec(
+        "distrnn_workflow_last_success_timestamp_seconds",
+        "gauge",
+        "timestamp_seconds",
+        ("workflow",),
+        "When a run last ended without an error, Unix time.",
+    ),
+    MetricSpec(
+        "distrnn_workflow_stage_duration_seconds", "gauge", "seconds", ("workflow", "stage"), "How long a stage of the last run took."
+    ),
+    MetricSpec(
+        "distrnn_train_tokens_per_second", "gauge", "tokens_per_second", ("workflow",), "Tokens trained on in a second, over all replicas."
+    ),
+    MetricSpec(
+        "distrnn_eval_accuracy_ratio",
+        "gauge",
+        "ratio",
+        ("model", "role"),
+        "Share of held-out examples classified rightly, by candidate or holder.",
+    ),
+    MetricSpec(
+        "distrnn_eval_perplexity", "gauge", "", ("model", "role"), "Perplexity of a token of held-out text, by candidate or holder."
+    ),
+    MetricSpec(
+        "distrnn_promotion_decisions_total", "counter", "", ("model", "decision"), "Decisions of the promotion gate: promoted or refused."
+    ),
+)
+
+
+class Telemetry(Collector):
+    """The values of one process, in a registry of its own."""
+
+    def __init__(self, metrics: tuple[MetricSpec, ...] = METRICS) -> None:
+        self.registry = CollectorRegistry()
+        self._specs = {spec.name: spec for spec in metrics}
+        self._values: dict[str, dict[tuple[str, ...], float]] = {spec.name: {} for spec in metrics}
+        self.registry.register(self)
+
+    def set(self, name: str, value: float, /, **labels: str) -> None:
+        """Give a gauge its value.
+
+        Raises:
+            ValueError: there is no such gauge, or its labels are others.
+        """
+        self._values[name][self._key(name, "gauge", labels)] = float(value)
+
+    def add(self, name: str, amount: float = 1.0, /, **labels: str) -> None:
+        """Let a counter grow.
+
+        Raises:
+            ValueError: there is no such counter, its labels are others, or `amount` is below 0.
+        """
+        key = self._key(name, "counter", labels)
+        if not amount >= 0.0:
+            raise ValueError(f"counter {name} can only grow. Received: {amount}")
+        self._values[name][key] = self._values[name].get(key, 0.0) + amount
+
+    def value(self, name: str, /, **labels: str) -> float | None:
+        """The present value, or None where none was given.
+
+        Raises:
+            ValueError: there is no such metric, or its labels are others.
+        """
+        return self._values.get(name, {}).get(self._key(name, None, labels))
+
+    def write_textfile(self, path: str | Path) -> None:
+        """Write the exposition format for node_exporter's textfile collector; readers never see half a file."""
+        write_to_textfile(str(path), self.registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """Hand over the metrics that have a value."""
+        for name, values in self._values.items():
+            if values:
+                spec = self._specs[name]
+                family = (CounterMetricFamily if spec.kind == "counter" else GaugeMetricFamily)(name, spec.help, labels=spec.labels)
+                for labels, value in sorted(values.items()):
+                    family.add_metric(labels, value)
+                yield family
+
+    def _key(self, name: str, kind: str | None, labels: dict[str, str]) -> tuple[str, ...]:
+        spec = self._specs.get(name)
+        if spec is None:
+            raise ValueError(f"metric must be one of {', '.join(sorted(self._specs))}. Received: {name!r}")
+        if kind is not None and spec.kind != kind:
+            raise ValueError(f"{name} is a {spec.kind}; use {'add' if spec.kind == 'counter' else 'set'}")
+        if set(labels) != set(spec.labels):
+            raise ValueError(f"labels of {name} must be {', '.join(spec.labels)}. Received: {', '.join(labels) or 'none'}")
+        return tuple(str(labels[label]) for label in spec.labels)
