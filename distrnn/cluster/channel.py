@@ -1,0 +1,71 @@
+"""What passes between a run's driver and its worker while it trains: events one way, a request to stop the other, a failure at the end."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import ray
+
+from distrnn.errors import DistrnnError
+from distrnn.progress import Event
+
+EXCHANGE_EVERY_S = 0.4
+
+
+@ray.remote(num_cpus=0)
+class Mailbox:
+    """Holds events until the driver takes them; outlives a worker that dies."""
+
+    def __init__(self) -> None:
+        self._events: list[Event] = []
+        self._stop = False
+        self._failure: DistrnnError | None = None
+
+    def exchange(self, events: list[Event]) -> bool:
+        """Leave events; returns whether training should stop."""
+        self._events.extend(events)
+        return self._stop
+
+    def take(self) -> list[Event]:
+        """Events since the last call, oldest first."""
+        events, self._events = self._events, []
+        return events
+
+    def stop(self) -> None:
+        """Ask the worker to save a checkpoint and end."""
+        self._stop = True
+
+    def fail(self, failure: DistrnnError) -> None:
+        """Leave the error that ended the worker."""
+        self._failure = failure
+
+    def failure(self) -> DistrnnError | None:
+        """The error that ended the worker, if one did."""
+        return self._failure
+
+
+class WorkerSide:
+    """The worker's end of a mailbox; talks to it a few times a second, however often it is told something.
+
+    Args:
+        mailbox: handle of the actor.
+        clock: in seconds.
+    """
+
+    def __init__(self, mailbox: Any, clock: Callable[[], float] = time.monotonic) -> None:
+        self._mailbox = mailbox
+        self._clock = clock
+        self._pending: list[Event] = []
+        self._last = -EXCHANGE_EVERY_S
+        self._stop = False
+
+    def progress(self, event: Event) -> None:
+        """Pass an event on."""
+        self._pending.append(event)
+        if self._clock() - self._last >= EXCHANGE_EVERY_S or event.done == event.total or "validation_loss" in event.info:
+            self._stop = ray.get(self._mailbox.exchange.remote(self._pending))
+            self._pending, self._last = [], self._clock()
+
+    def stop_requested(self) -> bool:
+        """Whether the driver asked to stop, as of the last exchange."""
+        return self._stop

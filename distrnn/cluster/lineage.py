@@ -1,0 +1,41 @@
+"""Where a model came from: enough to train it again."""
+
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from distrnn.cluster.preprocess import PreparedDataset
+from distrnn.training.plan import Placement
+from distrnn.workflow import LoadedWorkflow
+
+PACKAGES = ("distrnn", "tensorflow", "keras", "ray", "pyarrow", "numpy")
+
+
+def of_run(loaded: LoadedWorkflow, prepared: PreparedDataset, run_id: str, placement: Placement) -> dict[str, Any]:
+    """The lineage of the model that a run made: data, workflow, code, run, machine, versions of packages."""
+    evaluation_set = prepared.dataset.manifest.evaluation_set
+    return {
+        "dataset": prepared.fingerprint,
+        "source": prepared.dataset.manifest.fingerprint_parts["source"],
+        "evaluation_set": evaluation_set["sha256"] if evaluation_set else None,
+        "workflow": loaded.to_json(),
+        "commit": commit_of(Path(loaded.file).resolve().parent),
+        "run_id": run_id,
+        "placement": placement.to_json(),
+        "versions": {package: metadata.version(package) for package in PACKAGES},
+    }
+
+
+def commit_of(folder: Path) -> str | None:
+    """The commit checked out in `folder`, with `+changes` where files differ from it; None outside of git."""
+    try:
+        head = _git(folder, "rev-parse", "HEAD")
+        return head + ("+changes" if _git(folder, "status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=10).stdout.strip()  # noqa: S603, S607

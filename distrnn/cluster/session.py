@@ -1,0 +1,68 @@
+"""A connection to Ray: a local one that is started and ended with the run, or a cluster that is only visited."""
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import ray
+
+from distrnn.errors import StorageError
+
+QUIET = {
+    "RAY_DEDUP_LOGS": "0",
+    "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_COLOR_PREFIX": "0",
+}
+
+
+@contextlib.contextmanager
+def ray_session(address: str | None, log_file: str | None = None) -> Iterator[list[Mapping[str, float]]]:
+    """Connect to Ray, or start it here and stop it at the end, whatever happens in between.
+
+    Args:
+        address: of a cluster; None starts Ray on this machine. An existing connection of this process is used as it is.
+        log_file: where Ray's own messages go instead of the terminal.
+    Yields:
+        the resources of every node (`CPU`, `GPU`, …).
+    Raises:
+        StorageError: the cluster does not answer.
+    """
+    if ray.is_initialized():
+        yield _nodes()
+        return
+    os.environ.update({key: value for key, value in QUIET.items() if key not in os.environ})
+    _send_logs_to(log_file)
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.WARNING, "configure_logging": False}
+    try:
+        if address:
+            ray.init(address=address, **options)
+        else:
+            ray.init(address="local", include_dashboard=False, num_cpus=os.cpu_count(), **options)
+    except (ConnectionError, ValueError, TimeoutError) as error:
+        raise StorageError(f"no Ray cluster answers at {address}: {' '.join(str(error).split())[:200]}. Check --address.") from None
+    try:
+        yield _nodes()
+    finally:
+        ray.shutdown()
+
+
+def _nodes() -> list[Mapping[str, float]]:
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def local_resources() -> list[Mapping[str, float]]:
+    """What a local Ray would offer, without starting it."""
+    from ray._private.accelerators import NvidiaGPUAcceleratorManager
+
+    return [{"CPU": os.cpu_count() or 1, "GPU": NvidiaGPUAcceleratorManager.get_current_node_num_accelerators()}]
+
+
+def _send_logs_to(log_file: str | None) -> None:
+    for name in ("ray", "ray.train", "ray.data", "ray.tune"):
+        logger = logging.getLogger(name)
+        logger.propagate = False
+        logger.handlers = [logging.FileHandler(log_file) if log_file else logging.NullHandler()]

@@ -1,0 +1,141 @@
+"""What the worker does with a dataset: train, evaluate on the held-out split, write the model in its published forms."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from distrnn.data.dataset import Dataset
+from distrnn.progress import Event
+from distrnn.training import variables
+from distrnn.training.checkpoints import Checkpoint
+from distrnn.training.evaluate import ClassifierEvaluator, LanguageEvaluator
+from distrnn.training.export import export
+from distrnn.training.loop import Hooks, Trainer
+from distrnn.training.plan import Placement, plan_batches
+from distrnn.training.strategy import compiles_with_xla, make_strategy
+from distrnn.training.tasks import ClassifierTask, LanguageTask, Task
+from distrnn.workflow import ClassifierModel, Workflow
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """The worker's side of `Hooks`: everything but validation, which the job adds."""
+
+    progress: Any
+    stop_requested: Any
+    save: Any
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What the published model says about the test split.
+
+    Attributes:
+        probabilities: float32 [N] of a classifier, in the order of the dataset.
+        labels: int [N].
+        total_loss: nats, of a language model.
+        tokens: predictions that loss is summed over.
+    """
+
+    probabilities: np.ndarray | None = None
+    labels: np.ndarray | None = None
+    total_loss: float = 0.0
+    tokens: int = 0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished training.
+
+    Attributes:
+        history: one entry an epoch.
+        held_out: None where nothing is held out.
+        parameters: weights of the published model.
+        seconds: of each stage.
+    """
+
+    history: list[dict[str, Any]]
+    held_out: HeldOut | None
+    parameters: int
+    seconds: dict[str, float]
+
+
+def train_and_export(
+    workflow: Workflow, dataset: Dataset, placement: Placement, surroundings: Surroundings, checkpoint: Checkpoint | None, folder: Path
+) -> Outcome:
+    """Train to the end, evaluate, and fill `folder` with the published forms.
+
+    Args:
+        workflow: what to do.
+        dataset: prepared.
+        placement: devices and replicas of this worker.
+        surroundings: where progress, stop requests and checkpoints go.
+        checkpoint: where to go on, if anywhere.
+        folder: exists and is empty.
+    Raises:
+        DivergedError: the loss is not finite.
+        Interrupted: a stop was requested.
+    """
+    started = time.perf_counter()
+    plan = plan_batches(workflow.train.global_batch_size, placement.replicas)
+    strategy = make_strategy(placement.device, placement.replicas)
+    task = make_task(workflow, dataset.vocabulary.size)
+    batches = task.training_batches(dataset.reader("train"), global_batch_size=plan.global_batch_size, seed=workflow.train.seed)
+    trainer = Trainer(task, workflow.train, plan, strategy, compile_with_xla=compiles_with_xla(placement.device, placement.replicas))
+    judge = Judge(task, dataset, compile_with_xla=placement.device == "cpu")
+    hooks = Hooks(surroundings.progress, surroundings.stop_requested, surroundings.save, judge.validate if workflow.validation_fraction else None)
+    position = trainer.fit(batches, hooks, checkpoint)
+    trained = time.perf_counter()
+    surroundings.progress(Event("evaluate", 0, 1, "splits"))
+    held_out = judge.held_out(trainer.model) if workflow.has_test_split else None
+    variables.copy_weights(trainer.model, judge.model)
+    export(judge.model, folder)
+    surroundings.progress(Event("evaluate", 1, 1, "splits"))
+    seconds = {"train": trained - started, "evaluate": time.perf_counter() - trained}
+    return Outcome(position.history, held_out, judge.model.count_params(), seconds)
+
+
+def make_task(workflow: Workflow, vocabulary_size: int) -> Task:
+    """The task that the workflow's model asks for."""
+    if isinstance(workflow.model, ClassifierModel):
+        return ClassifierTask(workflow.model, vocabulary_size)
+    return LanguageTask(workflow.model, vocabulary_size)
+
+
+class Judge:
+    """Measures the training model's weights on the validation and test splits, in the model that is published.
+
+    Args:
+        task: what is trained.
+        dataset: with its splits.
+        compile_with_xla: compile the forward pass.
+    """
+
+    def __init__(self, task: Task, dataset: Dataset, *, compile_with_xla: bool) -> None:
+        self._dataset = dataset
+        self._evaluator: ClassifierEvaluator | LanguageEvaluator
+        if isinstance(task, ClassifierTask):
+            self._evaluator = ClassifierEvaluator(task, compile_with_xla=compile_with_xla)
+        else:
+            assert isinstance(task, LanguageTask)  # noqa: S101 - the two kinds of task there are
+            self._evaluator = LanguageEvaluator(task, compile_with_xla=compile_with_xla)
+        self.model = self._evaluator.model
+
+    def validate(self, trained: keras.Model) -> tuple[float, float]:
+        """Mean loss (nats) and accuracy on the validation split."""
+        reader = self._dataset.reader("validation")
+        return self._evaluator.validate(trained, reader)
+
+    def held_out(self, trained: keras.Model) -> HeldOut:
+        """What the test split says; it selects nothing."""
+        variables.copy_weights(trained, self.model)
+        reader = self._dataset.reader("test")
+        if isinstance(self._evaluator, ClassifierEvaluator):
+            probabilities, labels = self._evaluator.probabilities(reader)
+            return HeldOut(probabilities=probabilities, labels=labels.astype(np.int64))
+        loss, _, tokens = self._evaluator.total_loss(reader)
+        return HeldOut(total_loss=loss, tokens=tokens)
