@@ -80,7 +80,8 @@ class Telemetry(Collector):
         Raises:
             ValueError: there is no such gauge, or its labels are others.
         """
-        self._values[name][self._key(name, "gauge", labels)] = float(value)
+        key = self._key(name, "gauge", labels)
+        self._values[name][key] = float(value)
 
     def add(self, name: str, amount: float = 1.0, /, **labels: str) -> None:
         """Let a counter grow.
@@ -99,7 +100,8 @@ class Telemetry(Collector):
         Raises:
             ValueError: there is no such metric, or its labels are others.
         """
-        return self._values.get(name, {}).get(self._key(name, None, labels))
+        key = self._key(name, None, labels)
+        return self._values[name].get(key)
 
     def write_textfile(self, path: str | Path) -> None:
         """Write the exposition format for node_exporter's textfile collector; readers never see half a file."""

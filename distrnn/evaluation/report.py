@@ -63,6 +63,7 @@ def render(document: Mapping[str, Any], details: Mapping[str, Any]) -> str:
         headline=_headline(document, workflow),
         facts=_facts(document, details),
         metrics=_metric_rows(document),
+        tested=any(value is not None for value in (document.get("metrics") or {}).values()),
         curves=figures.learning_curves(history),
         rate=_constant_rate(history),
         history=history,

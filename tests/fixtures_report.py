@@ -1,0 +1,72 @@
+"""A run as the report sees it, with texts that try to break out of the page."""
+
+HOSTILE = '</p><script src="https://evil.example/x.js">document.title="owned"</script><img src=x onerror=alert(1)> & "quotes"'
+
+
+def classifier_run():
+    history = [
+        {
+            "epoch": epoch,
+            "loss": 0.7 / (epoch + 1),
+            "accuracy": 0.6 + 0.1 * epoch,
+            "validation_loss": 0.5,
+            "validation_accuracy": 0.8,
+            "learning_rate": 0.001,
+            "seconds": 31.0,
+            "tokens_per_s": 51_000.4,
+        }
+        for epoch in range(3)
+    ]
+    document = {
+        "run_id": "imdb-lstm-20261121-015300-ab12",
+        "workflow": "imdb-lstm",
+        "dataset": {"fingerprint": "a1" * 32, "path": "datasets/a1a1a1a1a1a1a1a1", "cache": "miss", "distinct_tokens": 88_582},
+        "metrics": {"accuracy": 0.8334, "loss": 0.3872, "auc": 0.91234, "examples": 25_000},
+        "train_metrics": {"loss": 0.1034, "accuracy": 0.971},
+        "history": history,
+        "version": {"name": "imdb-lstm", "number": 3, "digest": "sha256:" + "5e" * 32},
+        "promotion": {
+            "alias": "production",
+            "decision": "promoted",
+            "rules": [{"metric": "accuracy", "candidate": 0.8334, "holder": None, "required": ">= 0.8", "passed": True}],
+            "forced": False,
+        },
+        "report": "report.html",
+        "seconds": {"prepare": 7.4, "train": 201.3, "evaluate": 11.1, "register": 0.82},
+    }
+    details = {
+        "workflow": {"name": "imdb-lstm", "data": {"source": "imdb", "path": None}, "model": {"task": "classifier", "type": "lstm"}},
+        "labels": ["negative", "positive"],
+        "confusion": [[10_312, 2_188], [1_977, 10_523]],
+        "mistakes": [{"text": HOSTILE, "label": "negative", "predicted": "positive", "probability": 0.9987}],
+        "splits": {"train": {"rows": 20_012, "tokens": 4_701_223}, "test": {"rows": 25_000, "tokens": 5_713_843}},
+        "lineage": {"source_digest": "b2" * 32, "commit": "7af90dd", "seed": 0, "versions": {"keras": "3.15.0", "ray": "2.60.0"}},
+        "device": "cpu",
+        "replicas": 2,
+        "parameters": 2_691_713,
+        "throughput": {"tokens_per_s": 51_233.4},
+    }
+    return document, details
+
+
+def language_run():
+    document, details = classifier_run()
+    rates = [0.001, 0.001, 0.0001]
+    document |= {
+        "workflow": "nietzsche-lstm",
+        "metrics": {"loss_nats": 1.7, "bits_per_character": 2.4525, "perplexity": 5.474, "tokens": 60_090},
+        "train_metrics": {"loss": 1.6872, "accuracy": None},
+        "history": [
+            row | {"accuracy": None, "validation_loss": None, "validation_accuracy": None, "learning_rate": rate}
+            for row, rate in zip(document["history"], rates, strict=True)
+        ],
+        "promotion": None,
+    }
+    details |= {
+        "workflow": {"name": "nietzsche-lstm", "model": {"task": "language-model"}},
+        "labels": None,
+        "confusion": None,
+        "mistakes": None,
+        "sample": {"prompt": "the slowly", "text": "the slowly " + HOSTILE},
+    }
+    return document, details

@@ -1,0 +1,256 @@
+import re
+import warnings
+from html.parser import HTMLParser
+
+import pytest
+
+from distrnn.evaluation import figures, wording
+from distrnn.evaluation.report import render
+from fixtures_report import HOSTILE, classifier_run, language_run
+
+
+class Page(HTMLParser):
+    """The tags and attributes of a page, and the text it shows."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.tags, self.attributes, self.text = [], [], ""
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+
+    def handle_data(self, data):
+        self.text += " " + " ".join(data.split())
+
+    @property
+    def words(self):
+        return " ".join(self.text.split())
+
+
+def headings(page):
+    return re.findall(r"<h2>(.*?)</h2>", page)
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    return render(*classifier_run())
+
+
+@pytest.fixture(scope="module")
+def language():
+    return render(*language_run())
+
+
+def test_a_classifier_has_its_sections(classifier):
+    assert headings(classifier) == [
+        *("Promotion", "Metrics", "Learning curves", "Confusion matrix", "Most confident mistakes"),
+        *("Where the time went", "Dataset", "Lineage", "Workflow"),
+    ]
+
+
+def test_a_language_model_has_its_sections(language):
+    assert headings(language) == [
+        *("Metrics", "Learning curves", "A generated sample", "Where the time went", "Dataset", "Lineage", "Workflow")
+    ]
+
+
+@pytest.mark.parametrize("run", [classifier_run, language_run])
+def test_foreign_text_adds_no_tag(run):
+    document, details = run()
+    hostile = Page(render(document, details)).tags
+    tame = Page(render(*tamed(document, details))).tags
+    assert hostile == tame
+
+
+def tamed(document, details):
+    details = dict(details)
+    if details["mistakes"]:
+        details["mistakes"] = [mistake | {"text": "tame"} for mistake in details["mistakes"]]
+    if details.get("sample"):
+        details["sample"] = {"prompt": "the slowly", "text": "the slowly tame"}
+    return document, details
+
+
+def test_foreign_text_is_shown_as_it_is(classifier):
+    assert HOSTILE in Page(classifier).words
+
+
+@pytest.mark.parametrize("place", ["workflow", "label", "alias", "lineage", "path", "name of a class", "split"])
+def test_every_foreign_place_is_escaped(place):
+    document, details = classifier_run()
+    if place == "workflow":
+        details["workflow"]["name"] = HOSTILE
+        document["workflow"] = HOSTILE
+    elif place == "label":
+        details["mistakes"][0]["label"] = HOSTILE
+    elif place == "alias":
+        document["promotion"]["alias"] = HOSTILE
+    elif place == "lineage":
+        details["lineage"][HOSTILE] = HOSTILE
+    elif place == "path":
+        document["dataset"]["path"] = HOSTILE
+    elif place == "split":
+        details["splits"] = {HOSTILE: {"rows": 1, "tokens": 1}, "test": {"rows": 1, "tokens": 1}}
+    else:
+        details["labels"] = [HOSTILE, "positive"]
+    page = Page(render(document, details))
+    assert not {"script", "img"} & set(page.tags)
+
+
+@pytest.mark.parametrize("run", [classifier_run, language_run])
+def test_nothing_is_fetched(run):
+    page = Page(render(*run()))
+    references = [(tag, name, value) for tag, name, value in page.attributes if name in ("src", "href", "xlink:href", "action", "srcset")]
+    assert [reference for reference in references if not reference[2].startswith("#")] == []
+    assert not {"link", "script", "iframe", "img", "object"} & set(page.tags)
+
+
+@pytest.mark.parametrize("run", [classifier_run, language_run])
+def test_styles_fetch_nothing(run):
+    style = re.search(r"<style>(.*?)</style>", render(*run()), re.DOTALL)[1]
+    assert not re.search(r"url\(|@import|://", style)
+
+
+@pytest.mark.parametrize("run", [classifier_run, language_run])
+def test_ids_are_unique(run):
+    ids = [value for _, name, value in Page(render(*run())).attributes if name == "id"]
+    assert len(set(ids)) == len(ids)
+
+
+def test_every_reference_into_a_figure_finds_its_id(classifier):
+    ids = set(re.findall(r'\bid="([^"]+)"', classifier))
+    assert set(re.findall(r'href="#([^"]+)"', classifier)) | set(re.findall(r"url\(#([^)]+)\)", classifier)) <= ids
+
+
+def test_figures_take_their_colours_from_the_page(classifier):
+    drawn = "".join(re.findall(r"<svg.*?</svg>", classifier, re.DOTALL))
+    assert set(re.findall(r"(?:stroke|fill): ([^;\"]+)", drawn)) <= {"none", *(f"var({name})" for name in figures.VARIABLES.values())}
+
+
+def test_every_colour_is_defined_for_light_and_dark(classifier):
+    assert all(len(re.findall(rf"{name}: #", classifier)) == 2 for name in figures.VARIABLES.values())
+
+
+def test_the_headline_is_the_metric_of_the_gate():
+    document, details = classifier_run()
+    document["promotion"]["rules"][0]["metric"] = "auc"
+    assert "0.9123 AUC held-out test text" in Page(render(document, details)).words
+
+
+def test_the_headline_of_a_language_model_is_bits_per_character(language):
+    assert "2.453 Bits per character held-out test text" in Page(language).words
+
+
+@pytest.mark.parametrize("metrics", [None, {"loss_nats": None, "bits_per_character": None, "perplexity": None, "tokens": None}])
+def test_without_test_text_the_training_loss_leads(metrics):
+    document, details = language_run()
+    document["metrics"] = metrics
+    words = Page(render(document, details)).words
+    assert "1.687 Loss (nats) training text, last epoch" in words
+    assert "Nothing was held out, so there are no test figures." in words
+
+
+def test_a_refusal_is_told():
+    document, details = classifier_run()
+    document["promotion"] |= {"decision": "refused"}
+    assert "The new version was refused for alias production ." in Page(render(document, details)).words
+
+
+def test_a_forced_promotion_is_told():
+    document, details = classifier_run()
+    document["promotion"] |= {"forced": True}
+    assert "promoted to alias production , forced past its rules." in Page(render(document, details)).words
+
+
+def test_a_run_without_a_version_says_so():
+    document, details = classifier_run()
+    assert "Version not registered" in Page(render(document | {"version": None, "promotion": None}, details)).words
+
+
+def test_confusion_shows_counts_and_shares(classifier):
+    assert "negative 10,312 82.5 % 2,188 17.5 % positive 1,977 15.8 % 10,523 84.2 %" in Page(classifier).words
+
+
+def test_the_prompt_is_marked_once(language):
+    assert "<mark>the slowly</mark> &lt;/p&gt;" in language
+
+
+def test_the_learning_rate_is_drawn_where_it_changes(language):
+    assert "Learning rate by epoch, from 0.001 to 0.0001." in language
+
+
+def test_a_constant_learning_rate_is_said(classifier):
+    assert "Learning rate 0.001 throughout." in Page(classifier).words
+
+
+def test_empty_keys_of_the_workflow_are_left_out(classifier):
+    assert "name: imdb-lstm\ndata:\n  source: imdb\nmodel:" in classifier
+
+
+def test_a_figure_tells_in_words_what_it_shows(classifier):
+    assert "Loss by epoch: train from 0.7 to 0.2333; validation from 0.5 to 0.5." in classifier
+
+
+def test_a_run_with_nothing_but_its_keys_renders():
+    keys = "run_id workflow dataset metrics train_metrics history version promotion report seconds".split()
+    page = render(dict.fromkeys(keys) | {"run_id": "r", "workflow": "w"}, {})
+    assert headings(page) == ["Metrics", "Dataset"]
+
+
+def test_text_that_utf8_cannot_hold_is_replaced():
+    document, details = classifier_run()
+    details["mistakes"][0]["text"] = "a\ud800b\x00c"
+    assert "a\ufffdb\ufffdc" in render(document, details).encode().decode()
+
+
+@pytest.mark.parametrize("losses", [[0.5], [None, None], [0.5, float("nan"), 0.2], [1e30, 1e-30], [0.1] * 200])
+def test_any_history_is_drawn_without_a_warning(losses):
+    history = [{"epoch": epoch, "loss": loss, "learning_rate": 10.0**-epoch} for epoch, loss in enumerate(losses)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert all(picture.svg.startswith("<svg") for picture in figures.learning_curves(history))
+
+
+def test_the_same_run_gives_the_same_page():
+    assert render(*classifier_run()) == render(*classifier_run())
+
+
+@pytest.mark.parametrize("seconds", [{}, {"train": 0.0}, {"a" * 40: 1e6, "b": 1e-9}])
+def test_any_timing_is_drawn(seconds):
+    document, details = classifier_run()
+    assert render(document | {"seconds": seconds}, details).endswith("</html>")
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (None, "–"),
+        (float("nan"), "–"),
+        (0.83344, "0.8334"),
+        (25_000, "25,000"),
+        (51_233.4, "51,233"),
+        (1e-5, "1e-05"),
+        (True, "True"),
+        ("x", "x"),
+    ],
+)
+def test_numbers_in_words(value, told):
+    assert wording.number(value) == told
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(0.0, "0 s"), (0.42, "0.42 s"), (1.04, "1.0 s"), (9.97, "10 s"), (59.7, "1 min 00 s"), (185, "3 min 05 s"), (7800, "2 h 10 min")],
+)
+def test_durations_in_words(seconds, told):
+    assert wording.duration(seconds) == told
+
+
+def test_a_snippet_is_one_line_cut_at_a_space():
+    assert wording.snippet("one<br /><br />two\nthree four", longest=16) == "one two three …"
+
+
+def test_a_snippet_without_spaces_is_cut_anywhere():
+    assert wording.snippet("x" * 30, longest=10) == "xxxxxxxxxx …"
