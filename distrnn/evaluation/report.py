@@ -35,6 +35,7 @@ _TEMPLATES = jinja2.Environment(
 )
 _TEMPLATES.filters.update(
     number=wording.number,
+    measured=wording.measured,
     duration=wording.duration,
     words=wording.words,
     snippet=wording.snippet,

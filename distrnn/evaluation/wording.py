@@ -21,6 +21,13 @@ def number(value: Any) -> str:
     return f"{value:.4g}"
 
 
+def measured(value: Any) -> str:
+    """A measured figure: as `number`, but with its trailing zeros, so that a column of them lines up."""
+    if not isinstance(value, float) or not math.isfinite(value) or abs(value) >= 10_000:
+        return number(value)
+    return f"{value:#.4g}".removesuffix(".")
+
+
 def duration(seconds: float) -> str:
     """A duration in its two largest units: `0.42 s`, `38 s`, `3 min 05 s`, `2 h 10 min`."""
     if seconds < 9.95:

@@ -241,6 +241,14 @@ def test_numbers_in_words(value, told):
 
 
 @pytest.mark.parametrize(
+    ("value", "told"),
+    [(None, "–"), (1.7, "1.700"), (0.8, "0.8000"), (1234.0, "1234"), (51_233.4, "51,233"), (25_000, "25,000"), (float("nan"), "–")],
+)
+def test_measured_figures_line_up(value, told):
+    assert wording.measured(value) == told
+
+
+@pytest.mark.parametrize(
     ("seconds", "told"),
     [(0.0, "0 s"), (0.42, "0.42 s"), (1.04, "1.0 s"), (9.97, "10 s"), (59.7, "1 min 00 s"), (185, "3 min 05 s"), (7800, "2 h 10 min")],
 )
