@@ -1,13 +1,13 @@
 """The workflow file: the one place where a run is configured.
 
 Every key is declared below with its type, its bounds and its meaning; unknown keys are errors, and so are keys that would do
-nothing for the model at hand. `resolve` fills in what depends on other keys, so that two files that mean the same give the same
-resolved workflow.
+nothing for the model at hand. `Workflow.resolved` fills in what depends on other keys, so that two files that mean the same give
+the same resolved workflow.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from distrnn.refs import NAME_PATTERN
 from distrnn.text import TokenizerSpec
@@ -19,9 +19,9 @@ CORPUS_SOURCES = ("nietzsche", "python-docs")
 
 
 class Section(BaseModel):
-    """A section of the file; unknown keys are refused."""
+    """A section of the file; unknown keys are refused, and so are values of another type ("3" is no number)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Tokenizer(Section):
@@ -32,7 +32,9 @@ class Tokenizer(Section):
         None, description="Ids in use, reserved ones included; the most frequent tokens are kept. Default: 20000 words, all characters."
     )
     case: Literal["fold", "keep"] | None = Field(None, description="Lower every token, or keep it. Default: fold words, keep characters.")
-    html: Literal["strip", "keep"] | None = Field(None, description="Remove `<br />` before splitting into words. Default: strip. Words only.")
+    html: Literal["strip", "keep"] | None = Field(
+        None, description="Remove `<br />` before splitting into words. Default: strip. Words only."
+    )
 
     def spec(self) -> TokenizerSpec:
         """The tokenizer's rules with every default filled in."""
@@ -43,12 +45,6 @@ class Tokenizer(Section):
             html=self.html or ("strip" if word else "keep"),
             vocabulary_size=self.vocabulary_size or (20_000 if word else None),
         )
-
-    @model_validator(mode="after")
-    def _no_dead_key(self) -> "Tokenizer":
-        if self.level == "char" and self.html == "strip":
-            raise ValueError("html: strip does nothing for characters; remove it")
-        return self
 
 
 class Data(Section):
@@ -63,7 +59,9 @@ class Data(Section):
         "language model. Default: the source's own split; 0.1 of a corpus.",
     )
     validation_fraction: Fraction | None = Field(
-        None, description="Share of the training split held out for validation, by hash of the text, or the tail of a corpus. Default: 0.2, 0 for a corpus."
+        None,
+        description="Share of the training split held out for validation, by hash of the text, or the tail of a corpus. "
+        "Default: 0.2, 0 for a corpus.",
     )
     limit: Annotated[int, Field(ge=1)] | None = Field(
         None, description="That many documents of each split, chosen by the seed; for a corpus, that many characters from its start."
@@ -121,7 +119,7 @@ class EarlyStopping(Section):
     """Stop when validation no longer improves, and keep the weights of the best epoch."""
 
     metric: Literal["loss", "accuracy"] = Field("loss", description="The validation metric that is watched.")
-    patience: Annotated[int, Field(ge=0)] = Field(2, description="Epochs without improvement that are tolerated.")
+    patience: Annotated[int, Field(ge=1)] = Field(2, description="Epochs in a row without improvement after which training stops.")
 
 
 class Train(Section):
@@ -133,27 +131,37 @@ class Train(Section):
     learning_rate_schedule: StepSchedule | None = Field(None, description="Changes of the learning rate.")
     early_stopping: EarlyStopping | None = Field(None, description="Needs a validation split.")
     seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(0, description="Of the initial weights, the shuffle, dropout and the limit.")
-    checkpoint_every_s: Annotated[float, Field(gt=0.0)] | None = Field(None, description="Seconds between checkpoints within an epoch; one is always written at its end.")
+    checkpoint_every_s: Annotated[float, Field(gt=0.0)] | None = Field(
+        None, description="Seconds between checkpoints within an epoch; one is always written at its end."
+    )
     max_failures: Annotated[int, Field(ge=0)] = Field(3, description="How many times a lost worker is replaced.")
 
 
 class Scaling(Section):
     """What the run uses of the machine or cluster."""
 
-    actors: Annotated[int, Field(ge=1)] | Literal["auto"] = Field("auto", description="Preprocessing processes; auto: one a CPU, as far as there are chunks.")
+    actors: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
+        "auto", description="Preprocessing processes; auto: one a CPU, as far as there are chunks."
+    )
     device: Literal["auto", "cpu", "gpu"] = Field("auto", description="What the replicas run on; auto: GPUs where the cluster has them.")
     replicas_per_worker: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
         "auto", description="Copies of the model in the worker; auto: one a GPU, or one on CPU. More than one on CPU are logical devices."
     )
-    cpus_per_worker: Annotated[int, Field(ge=1)] | Literal["auto"] = Field("auto", description="CPUs reserved for the worker; auto: all of the largest node.")
-    gpus_per_worker: Annotated[int, Field(ge=0)] | Literal["auto"] = Field("auto", description="GPUs reserved for the worker; auto: all of the largest node.")
+    cpus_per_worker: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
+        "auto", description="CPUs reserved for the worker; auto: all of the largest node."
+    )
+    gpus_per_worker: Annotated[int, Field(ge=0)] | Literal["auto"] = Field(
+        "auto", description="GPUs reserved for the worker; auto: all of the largest node."
+    )
 
 
 class Promote(Section):
     """The rules under which the new version takes the alias."""
 
     alias: Name = Field(description="The alias to move.")
-    metric: Literal["accuracy", "auc", "loss", "loss_nats", "bits_per_character", "perplexity"] = Field(description="The figure on the evaluation set that decides.")
+    metric: Literal["accuracy", "auc", "loss", "loss_nats", "bits_per_character", "perplexity"] = Field(
+        description="The figure on the evaluation set that decides."
+    )
     min: float | None = Field(None, description="The candidate must reach it; for a loss or perplexity use max.")
     max: float | None = Field(None, description="The candidate must not exceed it.")
     better_than: Name | None = Field(None, description="The alias whose holder the candidate must beat; passes where there is none.")
@@ -201,3 +209,14 @@ class Workflow(Section):
     def has_test_split(self) -> bool:
         """Whether anything is held out for testing."""
         return self.test_fraction != 0.0
+
+    def resolved(self) -> "Workflow":
+        """The same workflow with every default written out that depends on another key."""
+        spec = self.data.tokenizer.spec()
+        rules = {"case": spec.case, "vocabulary_size": spec.vocabulary_size, "html": spec.html if spec.level == "word" else None}
+        data = {
+            "tokenizer": self.data.tokenizer.model_copy(update=rules),
+            "test_fraction": self.test_fraction,
+            "validation_fraction": self.validation_fraction,
+        }
+        return self.model_copy(update={"data": self.data.model_copy(update=data)})

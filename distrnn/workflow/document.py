@@ -1,0 +1,130 @@
+"""From the text of a workflow file and its `--set` overrides to one plain document, before anything is checked."""
+
+import re
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from distrnn.errors import NotFoundError, WorkflowError
+
+PATH_KEYS = (("data", "path"), ("data", "test_path"), ("storage", "root"))
+_TYPE_NAMES = {list: "a list", str: "a text", int: "a number", float: "a number", bool: "true or false", type(None): "nothing"}
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 as PyYAML reads it, with two differences: `1e-3` is a number, and a key given twice is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """A mapping whose keys differ."""
+        seen = set()
+        for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge" or not isinstance(key_node, yaml.ScalarNode):
+                continue
+            if key_node.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key_node.value!r} is given twice", key_node.start_mark)
+            seen.add(key_node.value)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789"))
+
+
+def read(file: Path) -> dict[str, Any]:
+    """The document of a workflow file, its relative paths made absolute from the file's folder.
+
+    Raises:
+        NotFoundError: there is no such file.
+        WorkflowError: it cannot be read, is not YAML, or is no mapping.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        raise NotFoundError(f"no workflow file at {str(file)!r}. Write one with: distrnn init NAME", file=str(file)) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise WorkflowError(f"{file}: expected a readable UTF-8 file. Received: {error}", file=str(file)) from None
+    try:
+        document = parse(text)
+    except yaml.YAMLError as error:
+        raise WorkflowError(f"{file}: expected YAML. Received: {_yaml_problem(error)}", file=str(file)) from None
+    if not isinstance(document, dict):
+        received = _TYPE_NAMES.get(type(document), type(document).__name__)
+        raise WorkflowError(f"{file}: expected a mapping with the keys name, data, model, train. Received: {received}", file=str(file))
+    return _anchored(document, file.resolve().parent)
+
+
+def parse(text: str) -> Any:
+    """The value of a YAML text, with plain types only."""
+    return yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader)
+
+
+def override(document: Mapping[str, Any], keys: Sequence[str], value: Any) -> dict[str, Any]:
+    """A copy of `document` with one value replaced; sections that are missing are made.
+
+    Args:
+        document: a document or a section of one.
+        keys: the path to the value, for instance ("train", "epochs").
+        value: what stands there afterwards; a relative path is taken from the working folder.
+    Raises:
+        WorkflowError: a key on the way is a value, not a section.
+    """
+    if tuple(keys) in PATH_KEYS and isinstance(value, str):
+        value = absolute(value, Path.cwd())
+    return _replace(document, keys, value, ".".join(keys))
+
+
+def parse_overrides(overrides: Sequence[str] | Mapping[str, Any]) -> Iterator[tuple[list[str], Any]]:
+    """The keys and values of `--set` texts (or of a mapping from dotted keys to values).
+
+    Raises:
+        WorkflowError: a text is not KEY=VALUE, or the value is not YAML.
+    """
+    if isinstance(overrides, Mapping):
+        yield from ((_split(key, key), value) for key, value in overrides.items())
+        return
+    for text in overrides:
+        key, equals, value = text.partition("=")
+        keys = _split(key if equals else "", text)
+        try:
+            yield keys, parse(value)
+        except yaml.YAMLError:
+            raise WorkflowError(f"--set {key}: expected a YAML value. Received: {value!r}", key=key, received=value) from None
+
+
+def absolute(path: str, folder: Path) -> str:
+    """`path` seen from `folder`; URLs and absolute paths stay as they are."""
+    return path if "://" in path else str((folder / Path(path).expanduser()).resolve())
+
+
+def _split(key: str, text: str) -> list[str]:
+    keys = key.strip().split(".")
+    if not all(keys):
+        raise WorkflowError(f"--set must be KEY=VALUE, for instance train.epochs=3. Received: {text!r}", key=key, received=text)
+    return keys
+
+
+def _anchored(document: dict[str, Any], folder: Path) -> dict[str, Any]:
+    for section, key in PATH_KEYS:
+        values = document.get(section)
+        if isinstance(values, dict) and isinstance(values.get(key), str):
+            document = {**document, section: {**values, key: absolute(values[key], folder)}}
+    return document
+
+
+def _replace(section: Any, keys: Sequence[str], value: Any, dotted: str) -> dict[str, Any]:
+    name, *rest = keys
+    if not rest:
+        return {**section, name: value}
+    below = {} if section.get(name) is None else section[name]
+    if not isinstance(below, Mapping):
+        raise WorkflowError(f"--set {dotted}: expected {name!r} to be a section. Received: {below!r}, a value", key=dotted)
+    return {**section, name: _replace(below, rest, value, dotted)}
+
+
+def _yaml_problem(error: yaml.YAMLError) -> str:
+    """The parser's words without its drawing of the line."""
+    mark = getattr(error, "problem_mark", None)
+    place = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
+    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or " ".join(str(error).split())
+    return f"{problem}{place}"
