@@ -1,0 +1,232 @@
+"""The registry as the rest of the program and the user's own code see it.
+
+It is a protocol over plain storage, not a server: everything that must not be lost or mixed up is one conditional write (see
+`publish` and `aliases`), and everything that is read is checked against a digest.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from distrnn.errors import GateRefusedError, NotFoundError
+from distrnn.refs import ModelRef, check_alias, check_name
+from distrnn.registry.aliases import AliasBook, AliasRecord
+from distrnn.registry.cache import Cache
+from distrnn.registry.manifest import ModelVersion
+from distrnn.registry.promotion import Decision, Rule, RuleLike, decide
+from distrnn.registry.publish import publish
+from distrnn.registry.pull import pull
+from distrnn.registry.resolve import Memory, live, resolve, resolve_offline
+from distrnn.registry.versions import VersionLog
+from distrnn.storage import Store, default_home, default_registry, open_store
+
+Measure = Callable[[ModelVersion], Mapping[str, Any]]
+
+
+class Registry:
+    """A registry of models in a folder or under an S3 prefix.
+
+    Args:
+        url: `s3://bucket/prefix`, `file:///folder` or a path; default: DISTRNN_REGISTRY, else `registry` under DISTRNN_HOME.
+        store: the storage itself, instead of a URL.
+    """
+
+    def __init__(self, url: str | PathLike[str] | None = None, *, store: Store | None = None) -> None:
+        self._store = store or open_store(str(url) if url is not None else default_registry())
+        self._cache = Cache(default_home())
+
+    def __repr__(self) -> str:
+        return f"Registry({self.url!r})"
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return self._store.url
+
+    def publish(self, name: str, folder: str | PathLike[str], *, metadata: Mapping[str, Any]) -> ModelVersion:
+        """Make the files of a folder the next version of a model; nothing is visible before all of it is.
+
+        Args:
+            name: the model.
+            folder: files at the top belong to every form, the folders `numpy`, `keras`, `saved-model` are forms.
+            metadata: plain JSON: task, labels, metrics, lineage, …
+        Raises:
+            UsageError: the name or the metadata is not valid.
+            DataError: the folder is empty or holds links.
+            ConflictError: the server cannot decide races, or the folder changed meanwhile.
+        """
+        check_name(name)
+        if not self._store.is_local:
+            from distrnn.storage.capability import require_races
+
+            require_races(self._store, default_home())
+        return publish(self._store, name, Path(folder), dict(metadata))
+
+    def resolve(self, ref: str | ModelRef, *, offline: bool = False) -> ModelVersion:
+        """The version that a reference means.
+
+        Args:
+            ref: `name`, `name@alias`, `name@v3`, `name@sha256:…`, `models:/name@alias` or `models:/name/3`.
+            offline: answer from what was pulled to this machine.
+        Raises:
+            NotFoundError: there is no such version.
+        """
+        parsed = ref if isinstance(ref, ModelRef) else ModelRef.parse(ref)
+        if offline:
+            return resolve_offline(self._cache, Memory(self._cache, self.url), parsed)
+        return resolve(self._store, self._cache, parsed)
+
+    def pull(
+        self, ref: str | ModelRef | ModelVersion, dest: str | PathLike[str] | None = None, *, form: str = "numpy", offline: bool = False
+    ) -> Path:
+        """Bring a version's files to this machine, every byte checked.
+
+        Args:
+            ref: a reference, or what `resolve` returned.
+            dest: a folder to fill; default: a folder in the cache, which is not to be written to.
+            form: `numpy`, `keras`, `saved-model` or `all`.
+            offline: use what is on this machine alone.
+        Raises:
+            NotFoundError: there is no such version or form.
+            IntegrityError: a file is damaged; names it.
+            UsageError: `dest` holds other files under the same names.
+        """
+        parsed = ModelRef.parse(ref) if isinstance(ref, str) else ref
+        version = parsed if isinstance(parsed, ModelVersion) else self.resolve(parsed, offline=offline)
+        folder = pull(None if offline else self._store, self._cache, version, None if dest is None else Path(dest).absolute(), form)
+        if not offline:
+            reference = ModelRef(version.name, "number", str(version.number)) if isinstance(parsed, ModelVersion) else parsed
+            Memory(self._cache, self.url).keep(reference, version)
+        return folder
+
+    def names(self) -> list[str]:
+        """The models that have a version, sorted."""
+        return sorted(name for name in self._store.folders() if not name.startswith("_") and VersionLog(self._store, name).head())
+
+    def versions(self, name: str) -> list[ModelVersion]:
+        """The live versions of a model, newest first.
+
+        Raises:
+            NotFoundError: there is no such model.
+        """
+        log = VersionLog(self._store, check_name(name))
+        found = list(log.newest_first())
+        if not found:
+            resolve(self._store, self._cache, ModelRef(name, "latest"))
+        return found
+
+    def aliases(self, name: str) -> dict[str, AliasRecord]:
+        """The aliases of a model that hold a version."""
+        return AliasBook(self._store, check_name(name)).all()
+
+    def alias(self, name: str, alias: str) -> AliasRecord:
+        """One alias with its history; its `number` is None where it holds nothing."""
+        return AliasBook(self._store, check_name(name)).read(alias)
+
+    def set_alias(
+        self, name: str, alias: str, version: int | ModelVersion, *, force_reason: str | None = None, run_id: str | None = None
+    ) -> AliasRecord:
+        """Let an alias name a version.
+
+        Args:
+            name: the model.
+            alias: what to move.
+            version: its number, or itself.
+            force_reason: moves a guarded alias all the same, and is recorded.
+            run_id: the run that does it.
+        Raises:
+            NotFoundError: there is no such version.
+            GateRefusedError: the alias has rules, so only `promote` moves it.
+        """
+        number = version if isinstance(version, int) else version.number
+        target = live(VersionLog(self._store, check_name(name)), number, f"{name}@v{number}")
+
+        def step(record: AliasRecord) -> AliasRecord:
+            if record.number == target.number:
+                return record
+            forced = _overrule(record, force_reason)
+            return record.moved("set", target.number, target.digest, reason=force_reason, run_id=run_id, forced=forced)
+
+        return AliasBook(self._store, name).change(check_alias(alias), step)
+
+    def delete_alias(self, name: str, alias: str, *, force_reason: str | None = None, run_id: str | None = None) -> None:
+        """Let an alias name nothing; its history stays.
+
+        Raises:
+            NotFoundError: it names nothing already.
+            GateRefusedError: it has rules.
+        """
+
+        def step(record: AliasRecord) -> AliasRecord:
+            if record.number is None:
+                raise NotFoundError(f"model {name!r} has no alias {alias!r}, so there is nothing to delete.")
+            forced = _overrule(record, force_reason)
+            return replace(record, rules=()).moved("delete", None, None, reason=force_reason, run_id=run_id, forced=forced)
+
+        AliasBook(self._store, check_name(name)).change(check_alias(alias), step)
+
+    def promote(
+        self,
+        version: ModelVersion,
+        alias: str,
+        rules: Sequence[RuleLike],
+        *,
+        measure: Measure | None = None,
+        evaluation_set: str | None = None,
+        run_id: str | None = None,
+        force_reason: str | None = None,
+    ) -> Decision:
+        """Let a version take an alias if the rules allow it; the decision is recorded with the alias either way.
+
+        The alias keeps the rules, and from then on no other road moves it. When somebody moves it meanwhile, the decision is made again.
+
+        Args:
+            version: the candidate; its figures are `metadata["metrics"]`.
+            alias: what it wants to hold.
+            rules: all must pass; `better_than` names one alias in all of them.
+            measure: figures of another version on the candidate's evaluation set; default: what that version was published with.
+            evaluation_set: sha256 of the candidate's evaluation set, pinned by the alias on success.
+            run_id: the run that asks.
+            force_reason: promotes whatever the rules say, and is recorded.
+        Returns:
+            The decision; a refusal is no exception.
+        """
+        book = AliasBook(self._store, version.name)
+        kept = tuple(Rule.of(rule) for rule in rules)
+        figures: dict[int, Mapping[str, Any]] = {}
+        made: list[Decision] = []
+
+        def figures_of(number: int | None) -> Mapping[str, Any] | None:
+            if number is None or number == version.number:
+                return None
+            if number not in figures:
+                holder = live(VersionLog(self._store, version.name), number, f"{version.name}@v{number}")
+                figures[number] = measure(holder) if measure else holder.metadata.get("metrics", {})
+            return figures[number]
+
+        def step(record: AliasRecord) -> AliasRecord:
+            rivals = {rule.better_than for rule in kept if rule.better_than}
+            rival = next(iter(rivals), None)
+            held = record.number if rival == alias else book.read(rival).number if rival else None
+            decision = decide(alias, kept, version.metadata.get("metrics", {}), figures_of(held), forced=force_reason is not None)
+            made.append(decision)
+            why = {"reason": force_reason, "run_id": run_id, "forced": decision.forced, "decision": decision.to_json()}
+            if not decision.promoted:
+                return record.moved("refuse", record.number, record.digest, **why)
+            guarded = replace(record, rules=kept, evaluation_set=evaluation_set or record.evaluation_set)
+            return guarded.moved("promote", version.number, version.digest, **why)
+
+        book.change(check_alias(alias), step)
+        return made[-1]
+
+
+def _overrule(record: AliasRecord, force_reason: str | None) -> bool:
+    """Whether rules are being overruled, which takes a reason."""
+    if record.rules and not force_reason:
+        raise GateRefusedError(
+            f"alias {record.alias!r} of {record.name!r} is guarded ({'; '.join(map(str, record.rules))}), so only a promotion through "
+            "these rules moves it. Run the workflow, or force the move and say why."
+        )
+    return bool(record.rules)

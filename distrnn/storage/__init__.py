@@ -1,0 +1,51 @@
+"""The one door to storage: a local folder or any S3 endpoint, behind the same few operations.
+
+Everything the project keeps (datasets, runs, models) goes through `Store`, whose two hard operations are `create_if_absent` and
+`compare_and_swap`: of several writers exactly one wins, on a folder and on a server alike. s3fs is imported when an s3:// URL
+is first used and nowhere else, so that a folder registry costs nothing.
+"""
+
+from typing import TYPE_CHECKING
+
+from distrnn.storage.door import Entry, Store
+from distrnn.storage.locations import default_home, default_registry, default_storage, parse_url
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+
+__all__ = ["Entry", "Store", "default_home", "default_registry", "default_storage", "filesystem", "open_store"]
+
+
+def open_store(url: str) -> Store:
+    """Open the storage that `url` names; nothing is read, created or connected to yet.
+
+    Args:
+        url: `s3://bucket/prefix`, `file:///folder` or a path. Credentials, region and endpoint come from the AWS variables and
+            profiles alone.
+    Raises:
+        UsageError: `url` is none of these.
+    """
+    place = parse_url(url)
+    if place.bucket is None:
+        from distrnn.storage.local import LocalStore
+
+        return LocalStore(place.path)
+    from distrnn.storage.s3 import S3Store
+
+    return S3Store(place.bucket, place.path)
+
+
+def filesystem(url: str) -> "tuple[AbstractFileSystem, str]":
+    """What a library that wants fsspec needs: the file system, and the path of `url` on it.
+
+    Raises:
+        UsageError: `url` names no storage.
+    """
+    place = parse_url(url)
+    if place.bucket is None:
+        from fsspec.implementations.local import LocalFileSystem
+
+        return LocalFileSystem(), place.path
+    from distrnn.storage.s3_session import connect
+
+    return connect(), f"{place.bucket}/{place.path}".rstrip("/")

@@ -1,0 +1,123 @@
+"""The storage door: what a back end must do, and what each operation guarantees.
+
+Keys are relative, `/`-separated and never contain `..`. A reader sees a key's old body or its new body, never a mixture and never
+the half of one, because every write is one rename (folder) or one request (S3). What was written is read by the next read.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from distrnn.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One stored object, as a listing names it; `modified` is in UTC."""
+
+    key: str
+    size_bytes: int
+    modified: datetime
+
+
+class Store(Protocol):
+    """A folder or a prefix of a bucket. Stores pickle by their URL and may be used from several threads.
+
+    Every operation raises AccessError (credentials, permissions), NotFoundError (a bucket that does not exist) or StorageError
+    (a full disk, a server that does not answer).
+    """
+
+    @property
+    def url(self) -> str:
+        """The URL or the absolute path that opens this store again."""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether this is a folder."""
+
+    def read(self, key: str) -> bytes:
+        """The body of `key`.
+
+        Raises:
+            NotFoundError: there is no such key.
+        """
+
+    def read_versioned(self, key: str) -> tuple[bytes, str]:
+        """The body of `key` and the tag that `compare_and_swap` takes.
+
+        Raises:
+            NotFoundError: there is no such key.
+        """
+
+    def find(self, key: str) -> tuple[bytes, str] | None:
+        """As `read_versioned`, but None where the key is absent (a missing bucket is still an error)."""
+
+    def read_range(self, key: str, start: int, end: int) -> bytes:
+        """Bytes [start, end) of `key`, fewer where the object is shorter.
+
+        Raises:
+            NotFoundError: there is no such key.
+        """
+
+    def create_if_absent(self, key: str, body: bytes) -> bool:
+        """Write `body` unless the key exists; of several writers exactly one is told True.
+
+        On S3 an answer may be lost and the request repeated; a body that is unique to its writer is then recognised as its own.
+        """
+
+    def compare_and_swap(self, key: str, body: bytes, tag: str | None) -> str | None:
+        """Replace `key` if it still carries `tag` (None: if it is absent).
+
+        Bodies must differ from one write to the next, so that a key that went from A to B and back to A is not taken for untouched.
+
+        Returns:
+            The new tag, or None where somebody else was first.
+        """
+
+    def put(self, key: str, body: bytes) -> None:
+        """Write or replace `key`."""
+
+    def put_file(self, key: str, path: Path) -> None:
+        """Write or replace `key` with the bytes of a local file."""
+
+    def get_file(self, key: str, path: Path, *, update: Callable[[bytes], object] | None = None, limit_bytes: int | None = None) -> None:
+        """Copy `key` to a local file.
+
+        Args:
+            key: what to copy.
+            path: the file to write; on an error it may be left incomplete, so give a temporary name.
+            update: called with each piece in order, for a digest.
+            limit_bytes: stop after the first piece beyond so many bytes; a longer object is not what the caller expects.
+
+        Raises:
+            NotFoundError: there is no such key.
+        """
+
+    def list(self, prefix: str = "", *, after: str = "") -> Iterator[Entry]:
+        """Objects whose key begins with `prefix` and sorts after `after`, in the order of their keys."""
+
+    def folders(self, prefix: str = "") -> Iterator[str]:
+        """Names of the folders directly under `prefix` (which is empty or ends with `/`)."""
+
+    def size(self, key: str) -> int | None:
+        """Bytes of `key`; None where it is absent."""
+
+    def delete(self, key: str) -> None:
+        """Remove `key`; one that is absent is no error."""
+
+    def local_path(self, key: str) -> Path | None:
+        """The real path of `key` in a folder, for memory maps; None on S3."""
+
+
+def check_key(key: str) -> str:
+    """Return `key` if it is relative and stays inside the store.
+
+    Raises:
+        UsageError: it is not.
+    """
+    parts = key.split("/")
+    if any(part in ("", ".", "..") for part in parts) or "\\" in key or "\0" in key:
+        raise UsageError(f"a storage key must be relative, without '..', empty parts or backslashes. Received: {key!r}")
+    return key
