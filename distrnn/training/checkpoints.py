@@ -5,6 +5,7 @@ best epoch, when validation is watched) and `position.json`, written last, so th
 """
 
 import json
+import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -77,12 +78,12 @@ def read(folder: Path) -> Checkpoint:
             _load(folder / "variables.npz"),
             _load(best) if best.exists() else None,
         )
-    except (OSError, ValueError, TypeError, KeyError, EOFError) as error:
+    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise IntegrityError(f"the checkpoint in {folder} is damaged: {error}. Delete the folder to go on from the one before.") from None
 
 
 def _load(path: Path) -> Arrays:
-    with np.load(path, allow_pickle=False) as file:
+    with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
         return {name: file[name] for name in file.files}
 
 

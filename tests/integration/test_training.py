@@ -1,0 +1,233 @@
+"""The training loop proves its numerics: replicas equal one device, a resumed run equals an uninterrupted one, each with a control."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from distrnn.data.reader import ShardArrays, ShardReader
+from distrnn.errors import DivergedError, IntegrityError
+from distrnn.progress import silent
+from distrnn.training import checkpoints, variables
+from distrnn.training.checkpoints import Checkpoint
+from distrnn.training.evaluate import ClassifierEvaluator, LanguageEvaluator
+from distrnn.training.loop import Hooks, Interrupted, Trainer
+from distrnn.training.plan import parameter_counts, plan_batches
+from distrnn.training.strategy import make_strategy
+from distrnn.training.tasks import ClassifierTask, LanguageTask, Task
+from distrnn.workflow.sections import ClassifierModel, EarlyStopping, LanguageModel, Optimizer, Train
+
+pytestmark = pytest.mark.usefixtures("two_devices")
+
+VOCABULARY = 30
+TOLERANCE = 1e-5
+
+
+def classifier(**keys: Any) -> ClassifierTask:
+    values = {"type": "lstm", "sequence_length": 12, "embedding_dim": 8, "units": 8, **keys}
+    return ClassifierTask(ClassifierModel(**values), VOCABULARY)
+
+
+def language(**keys: Any) -> LanguageTask:
+    values = {"task": "language-model", "type": "lstm", "window": 5, "embedding_dim": 8, "units": 8, **keys}
+    return LanguageTask(LanguageModel(**values), VOCABULARY)
+
+
+def documents(rows: int = 84) -> ShardReader:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, rows).astype(np.int8)
+    tokens = rng.integers(3, VOCABULARY, (rows, 10)).astype(np.uint16)
+    tokens[:, 4] = np.where(labels == 1, 5, 6)
+    return ShardReader([ShardArrays(tokens.reshape(-1), np.arange(rows + 1) * 10, labels)])
+
+
+def stream(tokens: int = 600) -> ShardReader:
+    rng = np.random.default_rng(1)
+    values = (np.cumsum(rng.integers(1, 3, tokens)) % (VOCABULARY - 1) + 1).astype(np.uint16)
+    return ShardReader([ShardArrays(values, np.array([0, tokens]), np.array([-1], np.int8))])
+
+
+@dataclass
+class Recorder:
+    """Hooks that keep every checkpoint and stop at a step on request."""
+
+    stop_at: int | None = None
+    validate: Callable[[Any], tuple[float, float]] | None = None
+    saved: list[Checkpoint] = field(default_factory=list)
+    polls: int = 0
+
+    def hooks(self) -> Hooks:
+        return Hooks(silent, self._stop, self.saved.append, self.validate)
+
+    def _stop(self) -> bool:
+        self.polls += 1
+        return self.stop_at is not None and self.polls >= self.stop_at
+
+
+@dataclass
+class Trained:
+    weights: list[np.ndarray]
+    history: list[dict[str, Any]]
+    recorder: Recorder
+    trainer: Trainer
+
+
+@pytest.fixture(autouse=True)
+def every_step_is_polled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("distrnn.training.loop.PROGRESS_EVERY_S", 0.0)
+
+
+def trained(
+    task: Task,
+    reader: ShardReader,
+    *,
+    replicas: int = 1,
+    checkpoint: Checkpoint | None = None,
+    recorder: Recorder | None = None,
+    alter: Callable[[Trainer], None] | None = None,
+    **train: Any,
+) -> Trained:
+    section = Train(**{"epochs": 2, "global_batch_size": 8, "optimizer": Optimizer(learning_rate=0.01), **train})
+    recorder = recorder or Recorder()
+    trainer = Trainer(
+        task, section, plan_batches(section.global_batch_size, replicas), make_strategy("cpu", replicas), compile_with_xla=replicas == 1
+    )
+    if alter:
+        alter(trainer)
+    batches = task.training_batches(reader, global_batch_size=section.global_batch_size, seed=section.seed)
+    position = trainer.fit(batches, recorder.hooks(), checkpoint)
+    return Trained(trainer.model.get_weights(), position.history, recorder, trainer)
+
+
+def difference(one: Trained, other: Trained) -> float:
+    return max(float(np.abs(a - b).max()) for a, b in zip(one.weights, other.weights, strict=True))
+
+
+def interrupted(task: Task, reader: ShardReader, *, at: int, **train: Any) -> Checkpoint:
+    recorder = Recorder(stop_at=at)
+    with pytest.raises(Interrupted):
+        trained(task, reader, recorder=recorder, **train)
+    return recorder.saved[-1]
+
+
+@pytest.fixture(params=["classifier", "masked classifier", "stateful language model"])
+def case(request: pytest.FixtureRequest) -> Iterator[tuple[Task, ShardReader]]:
+    yield {
+        "classifier": (classifier(), documents()),
+        "masked classifier": (classifier(mask_zero=True), documents()),
+        "stateful language model": (language(), stream()),
+    }[request.param]
+
+
+def test_two_replicas_equal_one_device(case: tuple[Task, ShardReader]) -> None:
+    """84 documents in batches of 8: the last batch is short, and one replica of it is empty."""
+    one, two = trained(*case), trained(*case, replicas=2)
+    assert difference(one, two) < TOLERANCE
+    assert [entry["loss"] for entry in one.history] == pytest.approx([entry["loss"] for entry in two.history], abs=TOLERANCE)
+
+
+def test_the_comparison_can_tell_another_seed(case: tuple[Task, ShardReader]) -> None:
+    assert difference(trained(*case), trained(*case, seed=1)) > 1e-2
+
+
+def test_carried_state_is_what_makes_a_stateful_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    carried = trained(language(), stream())
+
+    def forgetful(trainer: Trainer) -> None:
+        step = trainer._step
+
+        def forget_then_step(*arguments: Any) -> Any:
+            variables.reset_recurrent_states(trainer.model)
+            return step(*arguments)
+
+        monkeypatch.setattr(trainer, "_step", forget_then_step)
+
+    assert difference(carried, trained(language(), stream(), alter=forgetful)) > 1e-3
+
+
+RESUMABLE = {
+    "classifier with dropout": lambda: (classifier(dropout=0.2, recurrent_dropout=0.2), documents()),
+    "stateful language model with dropout": lambda: (language(dropout=0.2), stream()),
+}
+
+
+@pytest.mark.parametrize("name", RESUMABLE)
+@pytest.mark.parametrize("at", [3, 14])
+def test_a_run_stopped_at_any_step_ends_with_the_same_weights(name: str, at: int, tmp_path: Path) -> None:
+    task, reader = RESUMABLE[name]()
+    undisturbed = trained(task, reader)
+    checkpoints.write(tmp_path, interrupted(task, reader, at=at))
+    resumed = trained(task, reader, checkpoint=checkpoints.read(tmp_path))
+    assert difference(undisturbed, resumed) == 0.0
+    timeless = [{key: entry[key] for key in ("epoch", "loss", "accuracy", "learning_rate")} for entry in resumed.history]
+    assert timeless == [{key: entry[key] for key in ("epoch", "loss", "accuracy", "learning_rate")} for entry in undisturbed.history]
+
+
+def test_the_comparison_can_tell_a_lost_recurrent_state() -> None:
+    task, reader = language(), stream()
+    checkpoint = interrupted(task, reader, at=3)
+    states = sorted(checkpoint.variables)[-2:]
+    lost = {name: np.zeros_like(array) if name in states else array for name, array in checkpoint.variables.items()}
+    resumed = trained(task, reader, checkpoint=Checkpoint(checkpoint.position, lost))
+    assert difference(trained(task, reader), resumed) > 1e-4
+
+
+def test_another_number_of_replicas_is_refused() -> None:
+    checkpoint = interrupted(language(), stream(), at=3)
+    with pytest.raises(IntegrityError, match="resume with the same model and the same number of replicas"):
+        trained(language(), stream(), replicas=2, checkpoint=checkpoint)
+
+
+def test_validation_does_not_disturb_training() -> None:
+    evaluator = LanguageEvaluator(language(), compile_with_xla=True)
+    watched = trained(language(), stream(), recorder=Recorder(validate=lambda model: evaluator.validate(model, stream(100))))
+    assert difference(trained(language(), stream()), watched) == 0.0
+
+
+def test_the_best_epoch_is_kept() -> None:
+    """Validation says that the second of three epochs was best: its weights come out, and patience ends training."""
+    figures = iter([(0.9, 0.5), (0.5, 0.8), (0.7, 0.7), (0.6, 0.7)])
+    stopping = EarlyStopping(metric="loss", patience=2)
+    best = trained(classifier(), documents(), recorder=Recorder(validate=lambda _: next(figures)), epochs=10, early_stopping=stopping)
+    assert len(best.history) == 4
+    assert difference(best, trained(classifier(), documents(), epochs=2)) == 0.0
+
+
+def test_a_short_last_batch_counts_only_its_documents() -> None:
+    checkpoint = trained(classifier(), documents(84)).recorder.saved[0]
+    hits = checkpoint.position.history[0]["accuracy"] * 84
+    assert hits == pytest.approx(round(hits), abs=1e-9)
+
+
+def test_a_loss_that_is_no_number_ends_training_and_says_why() -> None:
+    with pytest.raises(DivergedError) as caught:
+        trained(language(), stream(), optimizer=Optimizer(name="sgd", learning_rate=1e38))
+    assert str(caught.value).endswith("Expected a finite loss; a smaller train.optimizer.learning_rate is the likely cure.")
+
+
+def test_evaluation_of_a_stream_does_not_depend_on_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    task, reader = language(), stream(100)
+    model = trained(task, stream()).trainer.model
+    losses = []
+    for window in (7, 256):
+        monkeypatch.setattr("distrnn.training.evaluate.EVALUATION_WINDOW", window)
+        losses.append(LanguageEvaluator(task, compile_with_xla=True).validate(model, reader)[0])
+    assert losses[0] == pytest.approx(losses[1], abs=TOLERANCE)
+
+
+def test_parameter_counts_equal_keras() -> None:
+    for task in (classifier(), language()):
+        counts = parameter_counts(task.model, VOCABULARY)
+        assert counts == {layer.name: layer.count_params() for layer in task.published_model().layers}
+
+
+def test_validation_accuracy_equals_counting() -> None:
+    result = trained(classifier(), documents(), epochs=8)
+    evaluator = ClassifierEvaluator(classifier(), compile_with_xla=True)
+    _, accuracy = evaluator.validate(result.trainer.model, documents())
+    probabilities, labels = evaluator.probabilities(documents())
+    assert accuracy == np.mean((probabilities > 0.5) == (labels == 1))
+    assert accuracy > 0.9

@@ -1,0 +1,102 @@
+"""What a run will do, decided without TensorFlow."""
+
+import pytest
+
+from distrnn.errors import WorkflowError
+from distrnn.training.plan import (
+    Placement,
+    classifier_steps,
+    cudnn_obstacles,
+    learning_rate,
+    parameter_counts,
+    place,
+    plan_batches,
+    stream_steps,
+)
+from distrnn.workflow.sections import ClassifierModel, LanguageModel, StepSchedule, Train
+
+LSTM = {"task": "classifier", "type": "lstm", "sequence_length": 80}
+LANGUAGE = {"task": "language-model", "type": "lstm", "window": 8}
+
+
+def test_rows_of_a_batch_are_spread_evenly() -> None:
+    assert plan_batches(32, 4).per_replica_batch_size == 8
+
+
+def test_a_batch_that_does_not_divide_is_refused() -> None:
+    with pytest.raises(WorkflowError) as caught:
+        plan_batches(10, 4)
+    assert str(caught.value) == "key 'train.global_batch_size': expected a multiple of the 4 replicas. Received: 10"
+
+
+@pytest.mark.parametrize(("rows", "steps"), [(64, 2), (65, 3), (1, 1)])
+def test_a_short_last_batch_is_a_step(rows: int, steps: int) -> None:
+    assert classifier_steps(rows, 32) == steps
+
+
+def test_nietzsche_has_1173_steps_of_64_windows_of_8() -> None:
+    assert stream_steps(600_901, 64, 8) == 1173
+
+
+def test_the_learning_rate_changes_at_the_start_of_the_named_epochs() -> None:
+    train = Train(epochs=5, learning_rate_schedule=StepSchedule(epochs=[2, 4], factor=0.1))
+    assert [learning_rate(train, epoch) for epoch in range(5)] == pytest.approx([1e-3, 1e-3, 1e-4, 1e-4, 1e-5])
+
+
+def test_parameters_of_the_lesson_classifier() -> None:
+    counts = parameter_counts(ClassifierModel(**LSTM, embedding_dim=128, units=128), 20_000)
+    assert counts == {"embedding": 2_560_000, "lstm": 131_584, "output": 129}
+
+
+def test_parameters_of_the_lesson_language_model() -> None:
+    counts = parameter_counts(LanguageModel(**LANGUAGE, embedding_dim=42, units=256), 86)
+    assert counts == {"embedding": 3612, "batch_normalization": 168, "lstm": 306_176, "output": 22_102}
+
+
+def test_cudnn_is_prevented_by_name() -> None:
+    model = ClassifierModel(**LSTM, recurrent_dropout=0.2, mask_zero=True, padding="pre")
+    assert cudnn_obstacles(model) == [
+        "model.recurrent_dropout is not 0",
+        "model.mask_zero with model.padding pre (the mask must be right-padded)",
+    ]
+
+
+def test_cudnn_can_be_used_without_obstacles() -> None:
+    assert cudnn_obstacles(ClassifierModel(**LSTM)) == []
+
+
+AUTO = {"replicas": "auto", "cpus": "auto", "gpus": "auto"}
+CPU_NODE, GPU_NODE = {"CPU": 2.0}, {"CPU": 16.0, "GPU": 4.0}
+
+
+def test_auto_takes_the_cpus_of_a_machine_without_gpus() -> None:
+    assert place(device="auto", **AUTO, node_resources=[CPU_NODE]) == Placement("cpu", 2, 0, 1)
+
+
+def test_auto_takes_all_gpus_of_the_largest_node() -> None:
+    assert place(device="auto", **AUTO, node_resources=[CPU_NODE, GPU_NODE]) == Placement("gpu", 16, 4, 4)
+
+
+def test_cpu_on_request_where_gpus_are() -> None:
+    assert place(device="cpu", **(AUTO | {"replicas": 2}), node_resources=[GPU_NODE]) == Placement("cpu", 16, 0, 2)
+
+
+def test_gpus_that_are_not_there_are_refused() -> None:
+    with pytest.raises(WorkflowError) as caught:
+        place(device="gpu", **AUTO, node_resources=[CPU_NODE])
+    assert str(caught.value) == (
+        "key 'scaling.gpus_per_worker': expected at most the 0 GPUs of the largest node. Received: 1. "
+        "Set scaling.device to cpu, or run on a cluster that has them."
+    )
+
+
+def test_more_cpus_than_a_node_has_are_refused() -> None:
+    with pytest.raises(WorkflowError) as caught:
+        place(device="cpu", **(AUTO | {"cpus": 3}), node_resources=[CPU_NODE])
+    assert str(caught.value) == "key 'scaling.cpus_per_worker': expected at most the 2 CPUs of the largest node. Received: 3"
+
+
+def test_more_replicas_than_gpus_are_refused() -> None:
+    with pytest.raises(WorkflowError) as caught:
+        place(device="gpu", **(AUTO | {"replicas": 8}), node_resources=[GPU_NODE])
+    assert str(caught.value) == "key 'scaling.replicas_per_worker': expected at most one replica a GPU (4). Received: 8"
