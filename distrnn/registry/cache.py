@@ -14,7 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from distrnn.errors import DistrnnError, IntegrityError
-from distrnn.registry.manifest import FileEntry, ModelVersion, digest_of
+from distrnn.registry.manifest import FileEntry, ModelVersion
 from distrnn.storage.local import LocalStore
 from distrnn.storage.local_errors import os_errors
 
@@ -30,9 +30,9 @@ class Cache:
         self._store = LocalStore(self.root)
 
     def manifest(self, digest: str) -> bytes | None:
-        """The manifest with this digest, None where it is not here or was altered."""
+        """The manifest with this sha256, None where it is not here or was altered."""
         found = self._store.find(f"manifests/{digest}.json")
-        return found[0] if found is not None and digest_of(found[0]) == digest else None
+        return found[0] if found is not None and sha256(found[0]).hexdigest() == digest else None
 
     def manifests(self, prefix: str) -> Iterator[tuple[str, bytes]]:
         """Digest and bytes of each manifest whose digest begins with `prefix`."""
@@ -43,8 +43,8 @@ class Cache:
 
     def keep_manifest(self, version: ModelVersion) -> None:
         """Keep a version's manifest."""
-        if self.manifest(version.digest) is None:
-            self._store.put(f"manifests/{version.digest}.json", version.manifest.to_bytes())
+        if self.manifest(version.hex_digest) is None:
+            self._store.put(f"manifests/{version.hex_digest}.json", version.body)
 
     def folder(self, version: ModelVersion, form: str, files: Sequence[FileEntry], fetch: Fetch) -> Path:
         """A folder with these files of a version, made if it is not here or was altered.
@@ -57,10 +57,10 @@ class Cache:
         Raises:
             IntegrityError: a fetched blob does not match; names the file.
         """
-        ready = self.root / "folders" / version.digest / form
+        ready = self.root / "folders" / version.hex_digest / form
         if holds(ready, files):
             return ready
-        with self._lock(f"{version.digest}-{form}"):
+        with self._lock(f"{version.hex_digest}-{form}"):
             if not holds(ready, files):
                 self._build(ready, [(file, self._blob(version, file, fetch)) for file in files])
         return ready

@@ -87,15 +87,29 @@ class Tombstone:
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """One published, immutable version; `digest` is the sha256 of the manifest's bytes, in hexadecimal."""
+    """One published, immutable version.
+
+    Attributes:
+        name: the model.
+        number: counted from 1.
+        digest: `sha256:` and the sha256 of the manifest's bytes; `name@digest` is a reference.
+        manifest: what it consists of.
+        body: the manifest's bytes, as they are stored.
+    """
 
     name: str
     number: int
     digest: str
     manifest: Manifest
+    body: bytes = field(repr=False)
 
     def __str__(self) -> str:
         return f"{self.name}@v{self.number}"
+
+    @property
+    def hex_digest(self) -> str:
+        """The digest's 64 hexadecimal digits."""
+        return self.digest.removeprefix("sha256:")
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -118,8 +132,8 @@ def to_json_bytes(document: Any, what: str) -> bytes:
 
 
 def digest_of(body: bytes) -> str:
-    """The sha256 of `body`, in hexadecimal."""
-    return sha256(body).hexdigest()
+    """`sha256:` and the sha256 of `body`, in hexadecimal."""
+    return f"sha256:{sha256(body).hexdigest()}"
 
 
 def form_of(path: str) -> str | None:

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Iterator
+from hashlib import sha256
 
 from distrnn.errors import DistrnnError, IntegrityError, NotFoundError
 from distrnn.refs import ModelRef
 from distrnn.registry.aliases import AliasBook
 from distrnn.registry.cache import Cache
-from distrnn.registry.manifest import ModelVersion, Tombstone, digest_of
+from distrnn.registry.manifest import ModelVersion, Tombstone
 from distrnn.registry.versions import VersionLog
 from distrnn.storage import Store
 from distrnn.storage.local import LocalStore
@@ -38,7 +39,7 @@ def resolve(store: Store, cache: Cache, ref: ModelRef) -> ModelVersion:
     version = live(log, record.number, str(ref))
     if version.digest != record.digest:
         raise IntegrityError(
-            f"{ref} holds v{record.number} with digest {str(record.digest)[:12]}…, but the manifest has {version.digest[:12]}…: one of "
+            f"{ref} holds v{record.number} with digest {str(record.digest)[:19]}…, but the manifest has {version.digest[:19]}…: one of "
             "the two was altered. Nothing was pulled. Publish the model again and move the alias."
         )
     return version
@@ -83,7 +84,7 @@ class Memory:
     """What each reference of a registry meant when it was last pulled, for `offline`."""
 
     def __init__(self, cache: Cache, url: str) -> None:
-        self._store = LocalStore(cache.root / "references" / digest_of(url.encode())[:32])
+        self._store = LocalStore(cache.root / "references" / sha256(url.encode()).hexdigest()[:32])
 
     def recall(self, ref: ModelRef) -> str | None:
         """The digest that `ref` meant."""
@@ -92,7 +93,7 @@ class Memory:
 
     def keep(self, ref: ModelRef, version: ModelVersion) -> None:
         """Remember what `ref` means now."""
-        new = {str(ref): version.digest, str(version): version.digest}
+        new = {str(ref): version.hex_digest, str(version): version.hex_digest}
         while True:
             known, tag = self._known(ref.name)
             body = json.dumps({**known, **new}, sort_keys=True, indent=1).encode()
@@ -115,7 +116,7 @@ def _by_digest(store: Store, cache: Cache, ref: ModelRef) -> ModelVersion:
     log = VersionLog(store, ref.name)
     matching = []
     for version in log.newest_first():
-        if version.digest.startswith(ref.selector):
+        if version.hex_digest.startswith(ref.selector):
             matching.append(version)
             if len(ref.selector) == 64:
                 break
@@ -139,7 +140,7 @@ def _cached(cache: Cache, ref: ModelRef) -> Iterator[ModelVersion]:
             found = VersionLog(LocalStore(cache.root), ref.name).parse(body, number)
         except (DistrnnError, ValueError, KeyError, TypeError):
             continue
-        if isinstance(found, ModelVersion) and found.digest == digest:
+        if isinstance(found, ModelVersion) and found.hex_digest == digest:
             yield found
 
 

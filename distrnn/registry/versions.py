@@ -49,7 +49,7 @@ class VersionLog:
     def parse(self, body: bytes, number: int) -> ModelVersion | Tombstone:
         """What the bytes of a manifest say."""
         parsed = parse(body, self.name, number, f"{self.store.url}/{version_key(self.name, number)}")
-        return parsed if isinstance(parsed, Tombstone) else ModelVersion(self.name, number, digest_of(body), parsed)
+        return parsed if isinstance(parsed, Tombstone) else ModelVersion(self.name, number, digest_of(body), parsed, body)
 
     def latest(self) -> ModelVersion | None:
         """The highest live version."""
@@ -83,7 +83,7 @@ class VersionLog:
             manifest = make(number)
             body = manifest.to_bytes()
             if self.store.create_if_absent(version_key(self.name, number), body):
-                return ModelVersion(self.name, number, digest_of(body), manifest)
+                return ModelVersion(self.name, number, digest_of(body), manifest, body)
             number += 1
 
     def leave_hint(self, number: int) -> None:
