@@ -32,9 +32,7 @@ def _data(workflow: Workflow) -> Iterator[Problem]:
 def _splits(workflow: Workflow) -> Iterator[Problem]:
     data = workflow.data
     if data.test_path is not None and data.source != "imdb":
-        yield Problem(
-            "data.test_path", f"nothing, {data.source} brings its own test split or is cut by data.test_fraction", show(data.test_path)
-        )
+        yield Problem("data.test_path", "nothing, only imdb reads a second file", show(data.test_path))
     if data.test_path is not None and data.test_fraction is not None:
         yield Problem("data.test_fraction", "nothing beside data.test_path", show(data.test_fraction))
     if workflow.model.task == "classifier" and data.test_fraction == 0.0:

@@ -1,0 +1,134 @@
+"""What a person reads when a key of a workflow is unknown, missing, or has a value it does not take."""
+
+import pytest
+
+from distrnn.errors import WorkflowError
+from distrnn.workflow import validate
+from fixtures_workflow import CLASSIFIER, LANGUAGE_MODEL, changed
+
+TOP_KEYS = "name, data, model, train, scaling, register, storage"
+TRAIN_KEYS = "epochs, global_batch_size, optimizer, learning_rate_schedule, early_stopping, seed, checkpoint_every_s, max_failures"
+CLASSIFIER_KEYS = "task, type, sequence_length, padding, truncating, mask_zero, embedding_dim, units, dropout, recurrent_dropout"
+LANGUAGE_KEYS = "task, type, window, embedding_dim, embedding_normalization, units, dropout, recurrent_dropout"
+NAME = "a name of lower-case letters, digits, '.', '_' or '-', the first a letter or digit, 63 at most"
+
+
+def message(document):
+    with pytest.raises(WorkflowError) as caught:
+        validate(document, "w.yaml")
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("trian", {}, f"unknown key 'trian'. Did you mean 'train'? Expected one of {TOP_KEYS}."),
+        ("zzz", 1, f"unknown key 'zzz'. Expected one of {TOP_KEYS}."),
+        ("train.epoch", 3, f"unknown key 'train.epoch'. Did you mean 'train.epochs'? Expected one of {TRAIN_KEYS}."),
+        ("train.batch_size", 3, f"unknown key 'train.batch_size'. Did you mean 'train.global_batch_size'? Expected one of {TRAIN_KEYS}."),
+        ("train.units", 3, f"unknown key 'train.units'. Did you mean 'model.units'? Expected one of {TRAIN_KEYS}."),
+        ("epochs", 3, f"unknown key 'epochs'. Did you mean 'train.epochs'? Expected one of {TOP_KEYS}."),
+        (
+            "data.tokenizer.levle",
+            "char",
+            "unknown key 'data.tokenizer.levle'. Did you mean 'data.tokenizer.level'? Expected one of level, vocabulary_size, case, html.",
+        ),
+        ("model.window", 8, f"unknown key 'model.window'. Expected one of {CLASSIFIER_KEYS}."),
+    ],
+)
+def test_unknown_key_names_the_nearest_and_the_valid_ones(key, value, expected):
+    assert message(changed(CLASSIFIER, key, value)) == f"w.yaml: {expected}"
+
+
+def test_keys_of_the_other_model_are_unknown_to_a_language_model():
+    wrong = changed(LANGUAGE_MODEL, "model.sequence_length", 80)
+    assert message(wrong) == f"w.yaml: unknown key 'model.sequence_length'. Expected one of {LANGUAGE_KEYS}."
+
+
+def test_key_that_is_no_text_is_unknown():
+    assert message({**CLASSIFIER, 1: 2}) == f"w.yaml: unknown key '1'. Expected one of {TOP_KEYS}."
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected", "received"),
+    [
+        ("train.epochs", "three", "an integer of at least 1", '"three"'),
+        ("train.epochs", "3", "an integer of at least 1", '"3"'),
+        ("train.epochs", 2.5, "an integer of at least 1", "2.5"),
+        ("train.epochs", True, "an integer of at least 1", "true"),
+        ("train.epochs", 0, "an integer of at least 1", "0"),
+        ("train.epochs", None, "an integer of at least 1", "null"),
+        ("train.seed", 2**31, "an integer of at least 0 and below 2147483648", "2147483648"),
+        ("train.optimizer.learning_rate", 0, "a number above 0", "0"),
+        ("train.optimizer.learning_rate", float("nan"), "a number above 0", "NaN"),
+        ("train.early_stopping.patience", 0, "an integer of at least 1", "0"),
+        ("train.learning_rate_schedule.epochs", [], "a list of 1 or more, each an integer of at least 1", "[]"),
+        ("train.optimizer.name", "adma", "one of adam, rmsprop, sgd", '"adma"'),
+        ("data.validation_fraction", 1.0, "a number of at least 0 and below 1", "1.0"),
+        ("data.validation_fraction", "20%", "a number of at least 0 and below 1", '"20%"'),
+        ("data.source", "imbd", "one of imdb, nietzsche, synthetic-reviews, python-docs", '"imbd"'),
+        ("data.path", 3, "a text", "3"),
+        ("model.mask_zero", "no", "true or false", '"no"'),
+        ("model.type", "gru", "lstm", '"gru"'),
+        ("model.task", "clasifier", "one of classifier, language-model", '"clasifier"'),
+        ("model", [1], f"a section with the keys {CLASSIFIER_KEYS}", "[1]"),
+        ("data.tokenizer", "word", "a section with the keys level, vocabulary_size, case, html", '"word"'),
+        ("scaling.actors", 0, "an integer of at least 1, or auto", "0"),
+        ("scaling.actors", "many", "an integer of at least 1, or auto", '"many"'),
+        ("name", "IMDB LSTM", NAME, '"IMDB LSTM"'),
+        ("register.promote.min", "high", "a number", '"high"'),
+    ],
+)
+def test_wrong_value_says_what_the_key_takes(key, value, expected, received):
+    line = f"key {key!r}: expected {expected}. Received: {received}"
+    assert message(changed(CLASSIFIER, key, value)) == f"w.yaml: {line}"
+
+
+def test_item_of_a_list_is_named_by_its_position():
+    wrong = changed(CLASSIFIER, "train.learning_rate_schedule", {"epochs": [1, "x"]})
+    assert message(wrong) == "w.yaml: key 'train.learning_rate_schedule.epochs.1': expected an integer of at least 1. Received: \"x\""
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("name", NAME),
+        ("train.epochs", "an integer of at least 1"),
+        ("model.type", "lstm"),
+        ("model.sequence_length", "an integer of at least 1"),
+        ("train", f"a section with the keys {TRAIN_KEYS}"),
+        ("register.promote.metric", "one of accuracy, auc, loss, loss_nats, bits_per_character, perplexity"),
+    ],
+)
+def test_missing_key_says_what_it_takes(key, expected):
+    assert message(changed(CLASSIFIER, key, ...)) == f"w.yaml: key {key!r}: expected {expected}; the key is required. Received: nothing"
+
+
+def test_missing_model_is_one_line():
+    expected = f"a section with the keys {CLASSIFIER_KEYS}; the key is required"
+    assert message(changed(CLASSIFIER, "model", ...)) == f"w.yaml: key 'model': expected {expected}. Received: nothing"
+
+
+def test_every_wrong_key_has_its_line():
+    wrong = changed(changed(CLASSIFIER, "train.epochs", 0), "data.limit", 0)
+    assert message(wrong).splitlines() == [
+        "w.yaml: key 'data.limit': expected an integer of at least 1. Received: 0",
+        "w.yaml: key 'train.epochs': expected an integer of at least 1. Received: 0",
+    ]
+
+
+def test_long_value_is_cut():
+    received = message(changed(CLASSIFIER, "train.epochs", "x" * 500)).partition("Received: ")[2]
+    assert received == '"' + "x" * 98 + "…"
+
+
+def test_fields_are_those_of_the_first_problem():
+    with pytest.raises(WorkflowError) as caught:
+        validate(changed(CLASSIFIER, "train.epoch", 1), "w.yaml")
+    assert caught.value.fields == {
+        "file": "w.yaml",
+        "key": "train.epoch",
+        "expected": f"one of {TRAIN_KEYS}",
+        "received": "epoch",
+        "nearest": "train.epochs",
+    }

@@ -1,0 +1,154 @@
+"""What must hold between keys, and the line that says so."""
+
+import pytest
+
+from distrnn.errors import WorkflowError
+from distrnn.workflow import validate
+from fixtures_workflow import CLASSIFIER, LANGUAGE_MODEL, changed
+
+
+def refusal(document, *changes):
+    for key, value in changes:
+        document = changed(document, key, value)
+    with pytest.raises(WorkflowError) as caught:
+        validate(document, "w.yaml")
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("document", [CLASSIFIER, LANGUAGE_MODEL], ids=["classifier", "language-model"])
+def test_base_of_these_tests_is_right(document):
+    assert validate(document, "w.yaml").name == document["name"]
+
+
+def test_classifier_reads_documents():
+    assert refusal(CLASSIFIER, ("data.source", "nietzsche")) == (
+        "w.yaml: key 'data.source': expected one of imdb, synthetic-reviews for a classifier (model.task). Received: \"nietzsche\""
+    )
+
+
+def test_language_model_reads_a_corpus():
+    assert refusal(LANGUAGE_MODEL, ("data.source", "imdb")) == (
+        "w.yaml: key 'data.source': expected one of nietzsche, python-docs for a language-model (model.task). Received: \"imdb\""
+    )
+
+
+@pytest.mark.parametrize(
+    ("document", "source"), [(CLASSIFIER, "synthetic-reviews"), (LANGUAGE_MODEL, "python-docs")], ids=["synthetic-reviews", "python-docs"]
+)
+def test_source_without_a_file_takes_no_path(document, source):
+    assert refusal(document, ("data.source", source), ("data.path", "/x")) == (
+        f"w.yaml: key 'data.path': expected nothing, {source} needs no file. Received: \"/x\""
+    )
+
+
+@pytest.mark.parametrize("html", ["strip", "keep"])
+def test_html_rule_is_for_words(html):
+    assert refusal(CLASSIFIER, ("data.tokenizer", {"level": "char", "html": html})) == (
+        f"w.yaml: key 'data.tokenizer.html': expected nothing, characters are taken as they are. Received: \"{html}\""
+    )
+
+
+def test_test_path_is_for_imdb():
+    assert refusal(CLASSIFIER, ("data.source", "synthetic-reviews"), ("data.test_path", "/x")) == (
+        "w.yaml: key 'data.test_path': expected nothing, only imdb reads a second file. Received: \"/x\""
+    )
+
+
+def test_test_split_has_one_origin():
+    assert refusal(CLASSIFIER, ("data.test_path", "/x"), ("data.test_fraction", 0.1)) == (
+        "w.yaml: key 'data.test_fraction': expected nothing beside data.test_path. Received: 0.1"
+    )
+
+
+def test_classifier_is_always_tested():
+    assert refusal(CLASSIFIER, ("data.test_fraction", 0), ("register", None)) == (
+        "w.yaml: key 'data.test_fraction': expected a number above 0 for a classifier. Received: 0"
+    )
+
+
+def test_splits_leave_something_to_train_on():
+    assert refusal(CLASSIFIER, ("data.test_fraction", 0.5), ("data.validation_fraction", 0.5)) == (
+        "w.yaml: key 'data.validation_fraction': expected less than 1 together with data.test_fraction (0.5). Received: 0.5"
+    )
+
+
+def test_early_stopping_needs_a_validation_split():
+    assert refusal(CLASSIFIER, ("train.early_stopping", {}), ("data.validation_fraction", 0)) == (
+        "w.yaml: key 'train.early_stopping': expected a validation split to watch: set data.validation_fraction above 0. "
+        "Received: data.validation_fraction 0"
+    )
+
+
+def test_learning_rate_changes_before_the_end():
+    assert refusal(CLASSIFIER, ("train.learning_rate_schedule", {"epochs": [1, 3]})) == (
+        "w.yaml: key 'train.learning_rate_schedule.epochs': expected epochs below train.epochs (3), counted from 0. Received: 3"
+    )
+
+
+def test_batch_is_shared_evenly_by_the_replicas():
+    assert refusal(CLASSIFIER, ("scaling.replicas_per_worker", 3)) == (
+        "w.yaml: key 'train.global_batch_size': expected a multiple of scaling.replicas_per_worker (3). Received: 32"
+    )
+
+
+def test_no_gpus_on_cpu():
+    assert refusal(CLASSIFIER, ("scaling.device", "cpu"), ("scaling.gpus_per_worker", 1)) == (
+        "w.yaml: key 'scaling.gpus_per_worker': expected nothing or 0 with scaling.device cpu. Received: 1"
+    )
+
+
+def test_gpus_on_gpu():
+    assert refusal(CLASSIFIER, ("scaling.device", "gpu"), ("scaling.gpus_per_worker", 0)) == (
+        "w.yaml: key 'scaling.gpus_per_worker': expected an integer of at least 1, or auto, with scaling.device gpu. Received: 0"
+    )
+
+
+@pytest.mark.parametrize(
+    ("document", "metric", "known"),
+    [(CLASSIFIER, "perplexity", "accuracy, auc, loss"), (LANGUAGE_MODEL, "accuracy", "loss_nats, bits_per_character, perplexity")],
+    ids=["classifier", "language-model"],
+)
+def test_gate_measures_what_the_model_has(document, metric, known):
+    task = document["model"].get("task", "classifier")
+    rule = {"alias": "production", "metric": metric, "max": 1.0}
+    assert refusal(document, ("register.promote", rule)) == (
+        f"w.yaml: key 'register.promote.metric': expected one of {known} for a {task}. Received: \"{metric}\""
+    )
+
+
+def test_gate_needs_a_test_split():
+    assert refusal(LANGUAGE_MODEL, ("data.test_fraction", 0)) == (
+        "w.yaml: key 'register.promote': expected a test split to measure on: set data.test_fraction above 0. "
+        "Received: data.test_fraction 0"
+    )
+
+
+def test_gate_needs_a_rule():
+    assert refusal(CLASSIFIER, ("register.promote.min", None)) == (
+        "w.yaml: key 'register.promote': expected a rule for the metric: min, max or better_than. Received: none of them"
+    )
+
+
+def test_gate_on_a_loss_takes_max():
+    assert refusal(LANGUAGE_MODEL, ("register.promote.min", 2.0)) == (
+        "w.yaml: key 'register.promote.min': expected nothing for perplexity, where smaller is better: use max. Received: 2.0"
+    )
+
+
+def test_gate_can_be_passed():
+    assert refusal(CLASSIFIER, ("register.promote.max", 0.7)) == (
+        "w.yaml: key 'register.promote.min': expected at most register.promote.max (0.7). Received: 0.8"
+    )
+
+
+@pytest.mark.parametrize("key", ["alias", "better_than"])
+@pytest.mark.parametrize("word", ["latest", "v3"])
+def test_reserved_words_are_no_alias(key, word):
+    assert refusal(CLASSIFIER, (f"register.promote.{key}", word)) == (
+        f"w.yaml: key 'register.promote.{key}': expected an alias; latest and v<digits> name versions by themselves. Received: \"{word}\""
+    )
+
+
+def test_every_broken_rule_has_its_line():
+    message = refusal(CLASSIFIER, ("scaling.replicas_per_worker", 3), ("register.promote.alias", "v1"))
+    assert [line.split("'")[1] for line in message.splitlines()] == ["train.global_batch_size", "register.promote.alias"]
