@@ -1,0 +1,88 @@
+"""A pool of Ray actors: each works on one task at a time, and one that dies costs that task and is replaced."""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import ray
+from ray.exceptions import OutOfMemoryError, RayActorError, RayTaskError, WorkerCrashedError
+
+from distrnn.errors import DataError, DistrnnError
+
+ATTEMPTS = 3
+
+
+class ActorPool:
+    """Actors that do tasks of one kind after another.
+
+    A task is handed out only when an actor is free, so nothing queues up anywhere but here.
+
+    Args:
+        start: starts one actor.
+        size: how many actors.
+    """
+
+    def __init__(self, start: Callable[[], Any], size: int) -> None:
+        self._start = start
+        self._idle = [start() for _ in range(size)]
+        self._busy: dict[Any, tuple[Any, int]] = {}
+
+    def __enter__(self) -> "ActorPool":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for actor in [*self._idle, *(actor for actor, _ in self._busy.values())]:
+            ray.kill(actor)
+        self._idle, self._busy = [], {}
+
+    def run(self, method: str, tasks: Sequence[tuple[Any, ...]], done: Callable[[int, Any], None]) -> list[Any]:
+        """Call `method` once for each task.
+
+        Args:
+            method: of the actor.
+            tasks: arguments of each call.
+            done: told the task's number and its result as they come.
+
+        Returns:
+            results in the order of the tasks.
+
+        Raises:
+            DistrnnError: the one an actor raised.
+            DataError: a task outlived no actor in `ATTEMPTS` attempts.
+        """
+        waiting, attempts = deque(range(len(tasks))), [0] * len(tasks)
+        results: list[Any] = [None] * len(tasks)
+        while waiting or self._busy:
+            while waiting and self._idle:
+                actor, number = self._idle.pop(), waiting.popleft()
+                self._busy[getattr(actor, method).remote(*tasks[number])] = (actor, number)
+            (ready,), _ = ray.wait(list(self._busy), num_returns=1)
+            actor, number = self._busy.pop(ready)
+            try:
+                results[number] = _result(ready)
+            except (RayActorError, OutOfMemoryError, WorkerCrashedError) as error:
+                attempts[number] += 1
+                _give_up_after(attempts[number], error)
+                waiting.appendleft(number)
+                actor = self._start()
+            else:
+                done(number, results[number])
+            self._idle.append(actor)
+        return results
+
+
+def _result(reference: Any) -> Any:
+    try:
+        return ray.get(reference)
+    except RayTaskError as error:
+        if isinstance(error.cause, DistrnnError):
+            raise error.cause from None
+        raise
+
+
+def _give_up_after(attempts: int, error: Exception) -> None:
+    if attempts >= ATTEMPTS:
+        raise DataError(
+            f"a preprocessing actor died {attempts} times on the same chunk: {' '.join(str(error).split())[:300]}. If memory ran out, use "
+            "fewer of them (scaling.actors)."
+        ) from error

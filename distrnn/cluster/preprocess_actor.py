@@ -1,0 +1,48 @@
+"""The preprocessing actor: nothing but the calls, so that all the work can be tested without Ray."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pyarrow as pa
+import ray
+
+from distrnn.data.evaluation_set import write_evaluation_set
+from distrnn.data.manifest import EvaluationSet, dataset_folder
+from distrnn.data.shards import Encoding, ShardPlan, WrittenShard, write_shard
+from distrnn.data.sources import Chunk
+from distrnn.data.staging import StagedChunk, stage_chunk
+from distrnn.storage import Store
+from distrnn.text import TokenizerSpec
+
+
+class PreprocessActor:
+    """One process of the preparation of one dataset.
+
+    Args:
+        store: the storage root.
+        fingerprint: of the dataset.
+        spec: the tokenizer.
+    """
+
+    def __init__(self, store: Store, fingerprint: str, spec: TokenizerSpec) -> None:
+        # The pool is the parallelism; threads of several actors would only fight for the same cores.
+        pa.set_cpu_count(1)
+        self._store, self._fingerprint, self._spec = store, fingerprint, spec
+
+    def stage(self, chunk: Chunk) -> StagedChunk:
+        """Tokenize a chunk into the staging area."""
+        return stage_chunk(chunk, self._spec, self._store, dataset_folder(self._fingerprint))
+
+    def write(self, plan: ShardPlan | Sequence[int], encoding: Encoding) -> WrittenShard | EvaluationSet:
+        """Write a shard, or, from the indices of chunks, the evaluation set."""
+        if isinstance(plan, ShardPlan):
+            return write_shard(plan, encoding, self._store, self._fingerprint)
+        return write_evaluation_set(plan, self._store, dataset_folder(self._fingerprint))
+
+
+def actor_starter(store: Store, fingerprint: str, spec: TokenizerSpec, *, actors: int) -> Callable[[], Any]:
+    """What starts one more actor; more actors than CPUs share them, so that none waits for a place for ever."""
+    cpus = ray.cluster_resources().get("CPU", 1.0)
+    share = 1.0 if actors <= cpus else int(cpus / actors * 100) / 100
+    remote = ray.remote(num_cpus=share, max_restarts=0)(PreprocessActor)
+    return lambda: remote.remote(store, fingerprint, spec)

@@ -1,0 +1,53 @@
+"""The evaluation set: the held-out split as raw text, named by its digest.
+
+Gate and comparison read this text and let each model tokenize it in its own way, so two models with two vocabularies stay comparable.
+"""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+
+from distrnn.data.columns import SCHEMA
+from distrnn.data.downloads import file_digest
+from distrnn.data.manifest import EvaluationSet, evaluation_key
+from distrnn.data.staging import read_staged
+from distrnn.storage import Store
+from distrnn.storage.local_errors import os_errors
+
+
+def write_evaluation_set(chunks: Sequence[int], store: Store, folder: str) -> EvaluationSet:
+    """Join the staged texts of chunks into one Arrow IPC file and store it by its digest.
+
+    One chunk is in memory at a time; the same documents give the same file, so two datasets may share it.
+
+    Args:
+        chunks: indices of the chunks with test documents, in order.
+        store: the storage root.
+        folder: key prefix of the dataset.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "evaluation.arrow"
+        with os_errors(path):
+            rows = _join(chunks, store, folder, path)
+        digest = file_digest(path)
+        key = evaluation_key(digest)
+        if store.size(key) != path.stat().st_size:
+            store.put_file(key, path)
+    return EvaluationSet(key, digest, rows)
+
+
+def _join(chunks: Sequence[int], store: Store, folder: str, path: Path) -> int:
+    rows = 0
+    with path.open("wb") as file, pa.ipc.new_file(file, SCHEMA) as writer:
+        for index in chunks:
+            staged = read_staged(store, folder, index, "texts")
+            for number in range(staged.num_record_batches):
+                batch = staged.get_batch(number)
+                writer.write_batch(batch)
+                rows += len(batch)
+    return rows

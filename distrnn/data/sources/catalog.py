@@ -1,0 +1,31 @@
+"""The names a workflow may give as `data.source`, and what opens each."""
+
+from collections.abc import Callable
+
+from distrnn.data.sources.base import Source
+from distrnn.workflow import Workflow
+
+
+def open_source(workflow: Workflow) -> Source:
+    """Open the source of a workflow; nothing but what is needed to name it is read yet.
+
+    Raises:
+        NotFoundError: `data.path` does not exist.
+        DataError: it is not what the source expects, or there is no network to download from.
+        IntegrityError: a published file has been altered.
+    """
+    return _opener(workflow.data.source)(workflow)
+
+
+def _opener(name: str) -> Callable[[Workflow], Source]:
+    if name == "imdb":
+        from distrnn.data.sources.imdb import open_imdb
+
+        return open_imdb
+    if name == "synthetic-reviews":
+        from distrnn.data.sources.reviews import open_synthetic_reviews
+
+        return open_synthetic_reviews
+    from distrnn.data.sources.corpus import open_nietzsche, open_python_docs
+
+    return {"nietzsche": open_nietzsche, "python-docs": open_python_docs}[name]

@@ -1,0 +1,101 @@
+"""Which document or which part of a corpus is for training, validation and testing. Pure rules; nothing here reads a file.
+
+A document's place follows from a hash of its text, so copies of one text always stay on the same side; a corpus is cut into contiguous
+parts, because neighbouring characters know each other.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from distrnn.data.manifest import SPLITS
+from distrnn.workflow import Workflow
+
+TRAIN, VALIDATION, TEST = range(len(SPLITS))
+_UNIT = 2.0**-64
+
+
+@dataclass(frozen=True)
+class SplitRules:
+    """How a source is split; part of the dataset's fingerprint.
+
+    Attributes:
+        test_fraction: share held out for testing; None: the source brings its own test split.
+        validation_fraction: share of what is left for training.
+        limit: documents of each original split, or characters of a corpus; None: all.
+        seed: chooses the limited documents; None where it would change nothing.
+    """
+
+    test_fraction: float | None
+    validation_fraction: float
+    limit: int | None = None
+    seed: int | None = None
+
+    @classmethod
+    def of(cls, workflow: Workflow, *, seeded: bool) -> "SplitRules":
+        """The rules of a workflow; `seeded`: whether the limit is a choice of documents."""
+        limit = workflow.data.limit
+        return cls(workflow.test_fraction, workflow.validation_fraction, limit, workflow.train.seed if seeded and limit else None)
+
+    def to_json(self) -> dict[str, Any]:
+        """Fields as a JSON object."""
+        return asdict(self)
+
+
+def assign(texts: "list[memoryview | bytes]", original: str, rules: SplitRules) -> npt.NDArray[np.int8]:
+    """The split of each document, as a position in `SPLITS`.
+
+    Args:
+        texts: UTF-8 bytes of N documents.
+        original: the split they come from; those of `test` stay there.
+        rules: the shares.
+
+    Returns:
+        int8 [N].
+    """
+    if original == "test":
+        return np.full(len(texts), TEST, np.int8)
+    test_fraction = rules.test_fraction or 0.0
+    if not test_fraction and not rules.validation_fraction:
+        return np.full(len(texts), TRAIN, np.int8)
+    digests = b"".join(hashlib.sha256(text).digest()[:16] for text in texts)
+    shares = np.frombuffer(digests, ">u8").reshape(-1, 2) * _UNIT  # [N, 2]
+    splits = np.where(shares[:, 1] < rules.validation_fraction, VALIDATION, TRAIN)
+    return np.where(shares[:, 0] < test_fraction, TEST, splits).astype(np.int8)
+
+
+def choose(rows: int, split: str, rules: SplitRules) -> npt.NDArray[np.int64] | None:
+    """Positions of the documents of an original split that `rules.limit` keeps, ascending; None: all of them."""
+    if rules.limit is None or rules.limit >= rows:
+        return None
+    generator = np.random.default_rng([rules.seed or 0, SPLITS.index(split)])
+    return np.sort(generator.permutation(rows)[: rules.limit]).astype(np.int64)
+
+
+class Part(NamedTuple):
+    """Characters [start, stop) of a corpus and the split they belong to."""
+
+    split: str
+    start: int
+    stop: int
+
+
+def cut_corpus(text: str, rules: SplitRules) -> Iterator[Part]:
+    """Cut a corpus into training text, validation text and, at its very end, test text; parts that are empty are left out."""
+    stop = len(text)
+    test = _line_start(text, stop - round(stop * (rules.test_fraction or 0.0)))
+    validation = _line_start(text[:test], test - round(test * rules.validation_fraction))
+    parts = (Part("train", 0, validation), Part("validation", validation, test), Part("test", test, stop))
+    yield from (part for part in parts if part.stop > part.start)
+
+
+def _line_start(text: str, position: int) -> int:
+    """The next line's start if it is near (a hundredth of the text), so that no word is cut; else `position`."""
+    if position >= len(text):
+        return position
+    found = text.find("\n", position, position + len(text) // 100)
+    return position if found < 0 else found + 1

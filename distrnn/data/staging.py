@@ -1,0 +1,114 @@
+"""A chunk on its way: tokenized once into ids of its own, kept in the dataset's staging area until the vocabulary is known.
+
+A chunk leaves three files, each written under its final name only when whole: its rows (one record batch for each final split), its
+dictionary with counts, and the raw text of its test documents. Whoever repeats the chunk writes the same bytes again.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from distrnn.data.manifest import SPLITS
+from distrnn.data.sources import Chunk, read_chunk
+from distrnn.data.sources.base import final_splits
+from distrnn.data.splits import TEST
+from distrnn.data.tokenize_arrow import Tokens, tokenize_column
+from distrnn.data.vocabulary import counts_table
+from distrnn.storage import Store
+from distrnn.text import TokenizerSpec
+
+
+@dataclass(frozen=True)
+class StagedChunk:
+    """What the driver keeps of a tokenized chunk.
+
+    Attributes:
+        index: the chunk's.
+        lengths: tokens of each row, by the position of the final split: int32 [rows of the split].
+        labels: documents of each label number, by the position of the final split; empty for a corpus.
+        size_bytes: UTF-8 bytes of the text.
+    """
+
+    index: int
+    lengths: tuple[npt.NDArray[np.int32], ...]
+    labels: tuple[dict[int, int], ...]
+    size_bytes: int
+
+
+def staged_key(folder: str, index: int, what: str) -> str:
+    """Key of a staged file; `what` is rows, dictionary or texts."""
+    return f"{folder}staging/{index:05d}.{what}.arrow"
+
+
+def stage_chunk(chunk: Chunk, spec: TokenizerSpec, store: Store, folder: str) -> StagedChunk:
+    """Read and tokenize a chunk, and write it to the staging area.
+
+    Args:
+        chunk: what to read.
+        spec: the tokenizer.
+        store: the storage root.
+        folder: key prefix of the dataset.
+
+    Raises:
+        DataError: the source cannot be read.
+        StorageError: the staging area cannot be written.
+    """
+    table = read_chunk(chunk)
+    splits = final_splits(chunk, table)
+    texts = _only(table, "text")
+    tokens = tokenize_column(texts, spec)
+    order = np.argsort(splits, kind="stable")
+    rows = _ordered_rows(table, tokens, order)
+    store.put(staged_key(folder, chunk.index, "rows"), to_ipc(_batches(rows, np.bincount(splits, minlength=len(SPLITS)))))
+    learned = np.repeat(splits != TEST, tokens.lengths)
+    counts = np.bincount(tokens.ids[learned], minlength=len(tokens.dictionary)).astype(np.int64)
+    store.put(staged_key(folder, chunk.index, "dictionary"), to_ipc(counts_table(tokens.dictionary, counts).combine_chunks().to_batches()))
+    held_out = table.filter(pa.array(splits == TEST))
+    if len(held_out):
+        store.put(staged_key(folder, chunk.index, "texts"), to_ipc(held_out.combine_chunks().to_batches()))
+    lengths = tuple(tokens.lengths[splits == split].astype(np.int32) for split in range(len(SPLITS)))
+    labels = _only(table, "label")
+    return StagedChunk(chunk.index, lengths, tuple(_label_counts(labels, splits == split) for split in range(len(SPLITS))), texts.nbytes)
+
+
+def read_staged(store: Store, folder: str, index: int, what: str) -> pa.RecordBatchFileReader:
+    """Open a staged file, by memory map where the store is a folder."""
+    key = staged_key(folder, index, what)
+    path = store.local_path(key)
+    return pa.ipc.open_file(pa.memory_map(str(path)) if path is not None and path.exists() else pa.py_buffer(store.read(key)))
+
+
+def to_ipc(batches: list[pa.RecordBatch]) -> pa.Buffer:
+    """Record batches as the bytes of an uncompressed Arrow IPC file."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, batches[0].schema) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+    return sink.getvalue()
+
+
+def _ordered_rows(table: pa.Table, tokens: Tokens, order: npt.NDArray[np.int64]) -> pa.RecordBatch:
+    narrow = np.uint16 if len(tokens.dictionary) <= np.iinfo(np.uint16).max else np.int32
+    offsets = np.concatenate([[0], np.cumsum(tokens.lengths)]).astype(np.int64)
+    ids = pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(tokens.ids.astype(narrow)))
+    batch = pa.RecordBatch.from_arrays([ids, _only(table, "label"), _only(table, "id")], names=["tokens", "label", "id"])
+    return batch if (np.diff(order) == 1).all() else batch.take(pa.array(order))
+
+
+def _batches(rows: pa.RecordBatch, sizes: npt.NDArray[np.int64]) -> list[pa.RecordBatch]:
+    ends = np.cumsum(sizes)
+    return [rows.slice(int(end - size), int(size)) for end, size in zip(ends, sizes, strict=True)]
+
+
+def _label_counts(labels: pa.Array, chosen: npt.NDArray[np.bool_]) -> dict[int, int]:
+    counts = labels.filter(pa.array(chosen)).drop_null().value_counts()
+    return {item["values"]: item["counts"] for item in counts.to_pylist()}
+
+
+def _only(table: pa.Table, name: str) -> pa.Array:
+    column = table[name].combine_chunks()
+    if isinstance(column, pa.ChunkedArray):
+        return column.chunk(0) if column.num_chunks else pa.array([], column.type)
+    return column

@@ -1,0 +1,66 @@
+"""From the chunks' counts to one vocabulary: falling count, then the token itself, so the order never depends on who counted first."""
+
+import hashlib
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from distrnn.text import TokenizerSpec
+
+PENDING_ROWS = 1 << 20
+
+
+class CountMerger:
+    """The distinct-token table of a dataset; the only thing whose size grows with the text."""
+
+    def __init__(self) -> None:
+        self._pending: list[pa.Table] = []
+        self._pending_rows = 0
+
+    def add(self, counts: pa.Table) -> None:
+        """Add a chunk's table (token: string, count: int64)."""
+        self._pending.append(counts)
+        self._pending_rows += len(counts)
+        if self._pending_rows > PENDING_ROWS:
+            self._pending = [self._merged()]
+            self._pending_rows = 0
+
+    def ranked(self) -> pa.Table:
+        """Every token that occurs, once, most frequent first, equal counts in the order of code points: (token, count)."""
+        merged = self._merged()
+        merged = merged.filter(pc.greater(merged["count"], 0))
+        return merged.sort_by([("count", "descending"), ("token", "ascending")])
+
+    def _merged(self) -> pa.Table:
+        if not self._pending:
+            return counts_table(pa.array([], pa.string()), np.zeros(0, np.int64))
+        table = pa.concat_tables(self._pending).group_by("token", use_threads=False).aggregate([("count", "sum")])
+        return pa.table({"token": table["token"], "count": table["count_sum"]})
+
+
+def counts_table(tokens: pa.StringArray, counts: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> pa.Table:
+    """A chunk's counts as a table: D distinct tokens, counts int64 [D]."""
+    return pa.table({"token": tokens, "count": pa.array(counts, pa.int64())})
+
+
+def cut(ranked: pa.Table, spec: TokenizerSpec) -> pa.Table:
+    """The tokens that get an id: as many as `spec.vocabulary_size` leaves beside the reserved ones."""
+    return ranked if spec.vocabulary_size is None else ranked.slice(0, max(spec.vocabulary_size - spec.first_id, 0))
+
+
+def to_bytes(kept: pa.Table) -> bytes:
+    """The vocabulary file: a JSON list of [token, count]."""
+    pairs = [list(pair) for pair in zip(kept["token"].to_pylist(), kept["count"].to_pylist(), strict=True)]
+    return json.dumps(pairs, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def digest(body: bytes) -> str:
+    """sha256 of a vocabulary file."""
+    return hashlib.sha256(body).hexdigest()
+
+
+def from_bytes(body: bytes) -> list[tuple[str, int]]:
+    """Tokens and counts of a vocabulary file, most frequent first."""
+    return [(token, count) for token, count in json.loads(body)]
