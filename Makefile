@@ -15,16 +15,15 @@ help: ## Show this list
 demo: $(VENV)/.train ## Train two small models, pull them, predict (3 minutes after the install)
 	@$(BIN)/python -m distrnn.cli.demo
 
-test: lint ## Lint, then every fast test
+test: lint ## Lint, then every fast test (the direction of imports is one of them)
 	$(BIN)/python -m pytest -m "not slow and not bench"
 
 test-slow: $(VENV)/.dev ## Kills, races and stress
 	$(BIN)/python -m pytest -m slow || { status=$$?; [ $$status -eq 5 ] && echo "no slow tests"; }
 
-lint: $(VENV)/.dev ## Style, types, and the direction of imports
+lint: $(VENV)/.dev ## Style and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
 
 bench: $(VENV)/.dev ## Figures against a peer that runs in the same call
 	$(BIN)/python -m pytest -m bench -s tests/benchmark
