@@ -51,8 +51,8 @@ class ActorPool:
             DataError: a task outlived no actor in `ATTEMPTS` attempts.
         """
         waiting, attempts = deque(range(len(tasks))), [0] * len(tasks)
-        results: list[Any] = [None] * len(tasks)
-        while waiting or self._busy:
+        results: dict[int, Any] = {}
+        while len(results) < len(tasks):
             while waiting and self._idle:
                 actor, number = self._idle.pop(), waiting.popleft()
                 self._busy[getattr(actor, method).remote(*tasks[number])] = (actor, number)
@@ -65,10 +65,10 @@ class ActorPool:
                 _give_up_after(attempts[number], error)
                 waiting.appendleft(number)
                 actor = self._start()
-            else:
-                done(number, results[number])
             self._idle.append(actor)
-        return results
+            if number in results:
+                done(number, results[number])
+        return [results[number] for number in range(len(tasks))]
 
 
 def _result(reference: Any) -> Any:

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from distrnn.data import lookup as data_lookup
-from distrnn.data.dataset import Dataset, find_dataset
-from distrnn.errors import DistrnnError
+from distrnn.data.dataset import Dataset
 from distrnn.progress import Progress, silent
 from distrnn.storage import Store
 from distrnn.workflow import LoadedWorkflow
@@ -79,12 +78,5 @@ def prepare(loaded: LoadedWorkflow, *, store: Store, progress: Progress = silent
         return PreparedDataset(found.dataset, "hit", found.reason, time.monotonic() - started)
     from distrnn.cluster.preprocess_driver import commit_dataset
 
-    try:
-        dataset = commit_dataset(loaded.workflow.scaling.actors, found, store, progress)
-    except DistrnnError:
-        # Whoever commits first removes the staging area; to the other one that looks like a missing file.
-        committed = find_dataset(store, found.fingerprint)
-        if committed is None:
-            raise
-        dataset = committed
+    dataset = commit_dataset(loaded.workflow.scaling.actors, found, store, progress)
     return PreparedDataset(dataset, "miss", found.reason, time.monotonic() - started)

@@ -1,8 +1,10 @@
 """The driver of the preprocessing actors: it hands out chunks, merges what they counted, and commits. The actors do the work."""
 
 import time
+import uuid
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -18,10 +20,12 @@ from distrnn.data.manifest import EvaluationSet, StoredFile, dataset_folder
 from distrnn.data.shards import Encoding, WrittenShard, plan_shards
 from distrnn.data.sources import Chunk
 from distrnn.data.splits import TEST
-from distrnn.data.staging import StagedChunk, read_staged
+from distrnn.data.staging import StagedChunk, read_staged, staging_area
 from distrnn.errors import DistrnnError
 from distrnn.progress import Event, Progress
 from distrnn.storage import Store
+
+ABANDONED_AFTER = timedelta(days=1)
 
 
 def commit_dataset(actors: int | Literal["auto"], found: Lookup, store: Store, progress: Progress) -> Dataset:
@@ -39,18 +43,20 @@ def commit_dataset(actors: int | Literal["auto"], found: Lookup, store: Store, p
     """
     chunks = found.source.chunks()
     size = _pool_size(actors, len(chunks))
-    with ActorPool(actor_starter(store, found.fingerprint, found.spec, actors=size), size) as pool:
-        staged, ranked = _stage(pool, chunks, found, store, progress)
-        check_splits(staged, found.source, found.spec)
-        kept = vocabulary.cut(ranked, found.spec)
-        written, evaluation_set = _write(pool, staged, _encoding(kept, found), len(chunks), progress)
+    folder, area = dataset_folder(found.fingerprint), staging_area(found.fingerprint, uuid.uuid4().hex[:12])
+    try:
+        with ActorPool(actor_starter(store, folder, area, found.spec, actors=size), size) as pool:
+            staged, ranked = _stage(pool, chunks, store, area, progress)
+            check_splits(staged, found.source, found.spec)
+            kept = vocabulary.cut(ranked, found.spec)
+            written, evaluation_set = _write(pool, staged, _encoding(kept, found), len(chunks), progress)
+    finally:
+        _remove_staging(store, folder, area)
     body = vocabulary.to_bytes(kept)
     file = StoredFile("vocabulary.json", vocabulary.digest(body), len(body))
-    folder = dataset_folder(found.fingerprint)
     store.put(folder + file.file, body)
     manifest = build_manifest(found, staged, written, evaluation_set, file, kept=len(kept), distinct=len(ranked))
     store.create_if_absent(folder + "manifest.json", manifest.to_bytes())
-    _remove_staging(store, folder)
     return Dataset(store, manifest)
 
 
@@ -58,12 +64,12 @@ def _pool_size(actors: int | Literal["auto"], chunks: int) -> int:
     return min(int(ray.cluster_resources().get("CPU", 1.0)) if actors == "auto" else actors, chunks) or 1
 
 
-def _stage(pool: ActorPool, chunks: Sequence[Chunk], found: Lookup, store: Store, progress: Progress) -> tuple[list[StagedChunk], pa.Table]:
-    merger, folder = vocabulary.CountMerger(), dataset_folder(found.fingerprint)
+def _stage(pool: ActorPool, chunks: Sequence[Chunk], store: Store, area: str, progress: Progress) -> tuple[list[StagedChunk], pa.Table]:
+    merger = vocabulary.CountMerger()
     counter = _Counter(progress, len(chunks), first=0)
 
     def merge(_number: int, staged: StagedChunk) -> None:
-        merger.add(read_staged(store, folder, staged.index, "dictionary").read_all())
+        merger.add(read_staged(store, area, staged.index, "dictionary").read_all())
         counter.step("tokenizing", sum(int(lengths.sum()) for lengths in staged.lengths))
 
     staged = pool.run("stage", [(chunk,) for chunk in chunks], merge)
@@ -104,7 +110,16 @@ class _Counter:
         self._progress(Event("prepare", self._done, 2 * self._chunks, "chunks", info))
 
 
-def _remove_staging(store: Store, folder: str) -> None:
+def _remove_staging(store: Store, folder: str, area: str) -> None:
+    """Remove this attempt's files, and those of attempts that were killed long ago."""
+    abandoned = datetime.now(UTC) - ABANDONED_AFTER
     with suppress(DistrnnError):
         for entry in list(store.list(f"{folder}staging/")):
-            store.delete(entry.key)
+            if entry.key.startswith(area) or entry.modified < abandoned:
+                store.delete(entry.key)
+    # A bucket has no folders to leave behind, a disk has.
+    for key in (area, f"{folder}staging/"):
+        path = store.local_path(key.rstrip("/"))
+        with suppress(OSError):
+            if path is not None:
+                path.rmdir()

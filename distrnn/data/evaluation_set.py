@@ -17,7 +17,7 @@ from distrnn.storage import Store
 from distrnn.storage.local_errors import os_errors
 
 
-def write_evaluation_set(chunks: Sequence[int], store: Store, folder: str) -> EvaluationSet:
+def write_evaluation_set(chunks: Sequence[int], store: Store, area: str) -> EvaluationSet:
     """Join the staged texts of chunks into one Arrow IPC file and store it by its digest.
 
     One chunk is in memory at a time; the same documents give the same file, so two datasets may share it.
@@ -25,7 +25,7 @@ def write_evaluation_set(chunks: Sequence[int], store: Store, folder: str) -> Ev
     Args:
         chunks: indices of the chunks with test documents, in order.
         store: the storage root.
-        folder: key prefix of the dataset.
+        area: key prefix of the staging area.
 
     Raises:
         StorageError: it cannot be written.
@@ -33,7 +33,7 @@ def write_evaluation_set(chunks: Sequence[int], store: Store, folder: str) -> Ev
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "evaluation.arrow"
         with os_errors(path):
-            rows = _join(chunks, store, folder, path)
+            rows = _join(chunks, store, area, path)
         digest = file_digest(path)
         key = evaluation_key(digest)
         if store.size(key) != path.stat().st_size:
@@ -41,11 +41,11 @@ def write_evaluation_set(chunks: Sequence[int], store: Store, folder: str) -> Ev
     return EvaluationSet(key, digest, rows)
 
 
-def _join(chunks: Sequence[int], store: Store, folder: str, path: Path) -> int:
+def _join(chunks: Sequence[int], store: Store, area: str, path: Path) -> int:
     rows = 0
     with path.open("wb") as file, pa.ipc.new_file(file, SCHEMA) as writer:
         for index in chunks:
-            staged = read_staged(store, folder, index, "texts")
+            staged = read_staged(store, area, index, "texts")
             for number in range(staged.num_record_batches):
                 batch = staged.get_batch(number)
                 writer.write_batch(batch)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from distrnn.data.manifest import SPLITS, ShardFile, dataset_folder
+from distrnn.data.manifest import SPLITS, ShardFile
 from distrnn.data.staging import StagedChunk, read_staged, to_ipc
 from distrnn.storage import Store
 from distrnn.text import START_ID, TokenizerSpec
@@ -107,20 +107,20 @@ class Encoding:
         return np.dtype(np.uint16) if self.spec.first_id + len(self.tokens) <= 2**16 else np.dtype(np.int32)
 
 
-def write_shard(plan: ShardPlan, encoding: Encoding, store: Store, fingerprint: str) -> WrittenShard:
+def write_shard(plan: ShardPlan, encoding: Encoding, store: Store, area: str, folder: str) -> WrittenShard:
     """Write one shard from staged chunks.
 
     Args:
         plan: which rows.
         encoding: the vocabulary and its rules.
         store: the storage root.
-        fingerprint: of the dataset.
+        area: key prefix of the staging area.
+        folder: key prefix of the dataset.
 
     Raises:
         StorageError: it cannot be written.
     """
-    folder = dataset_folder(fingerprint)
-    spans = [_encoded_span(span, plan.split, encoding, store, folder) for span in plan.spans]
+    spans = [_encoded_span(span, plan.split, encoding, store, area) for span in plan.spans]
     values = np.concatenate([span.values for span in spans])
     lengths = np.concatenate([span.lengths for span in spans])
     offsets = np.concatenate([[0], np.cumsum(lengths)])
@@ -140,11 +140,11 @@ class _EncodedSpan:
     ids: pa.Array
 
 
-def _encoded_span(span: Span, split: int, encoding: Encoding, store: Store, folder: str) -> _EncodedSpan:
-    dictionary = read_staged(store, folder, span.chunk, "dictionary").read_all()["token"].combine_chunks()
+def _encoded_span(span: Span, split: int, encoding: Encoding, store: Store, area: str) -> _EncodedSpan:
+    dictionary = read_staged(store, area, span.chunk, "dictionary").read_all()["token"].combine_chunks()
     ranks = pc.index_in(dictionary, value_set=encoding.tokens)
     table = pc.fill_null(pc.add(ranks, encoding.spec.first_id), encoding.spec.unknown_id).to_numpy().astype(encoding.dtype)
-    batch = read_staged(store, folder, span.chunk, "rows").get_batch(split).slice(span.start, span.stop - span.start)
+    batch = read_staged(store, area, span.chunk, "rows").get_batch(split).slice(span.start, span.stop - span.start)
     rows = batch.column("tokens")
     offsets = rows.offsets.to_numpy()
     values = table[rows.values.to_numpy()[offsets[0] : offsets[-1]]]

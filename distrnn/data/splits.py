@@ -7,13 +7,16 @@ parts, because neighbouring characters know each other.
 import hashlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from distrnn.data.manifest import SPLITS
-from distrnn.workflow import Workflow
+
+if TYPE_CHECKING:
+    # Actors import this module and never see a workflow; pydantic and YAML would double the time they need to start.
+    from distrnn.workflow import Workflow
 
 TRAIN, VALIDATION, TEST = range(len(SPLITS))
 _UNIT = 2.0**-64
@@ -36,7 +39,7 @@ class SplitRules:
     seed: int | None = None
 
     @classmethod
-    def of(cls, workflow: Workflow, *, seeded: bool) -> "SplitRules":
+    def of(cls, workflow: "Workflow", *, seeded: bool) -> "SplitRules":
         """The rules of a workflow; `seeded`: whether the limit is a choice of documents."""
         limit = workflow.data.limit
         return cls(workflow.test_fraction, workflow.validation_fraction, limit, workflow.train.seed if seeded and limit else None)

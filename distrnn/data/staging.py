@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from distrnn.data.manifest import SPLITS
+from distrnn.data.manifest import SPLITS, dataset_folder
 from distrnn.data.sources import Chunk, read_chunk
 from distrnn.data.sources.base import final_splits
 from distrnn.data.splits import TEST
@@ -37,19 +37,24 @@ class StagedChunk:
     size_bytes: int
 
 
-def staged_key(folder: str, index: int, what: str) -> str:
+def staging_area(fingerprint: str, attempt: str) -> str:
+    """Key prefix of one attempt at a dataset; every attempt has its own, so that two at a time do not disturb each other."""
+    return f"{dataset_folder(fingerprint)}staging/{attempt}/"
+
+
+def staged_key(area: str, index: int, what: str) -> str:
     """Key of a staged file; `what` is rows, dictionary or texts."""
-    return f"{folder}staging/{index:05d}.{what}.arrow"
+    return f"{area}{index:05d}.{what}.arrow"
 
 
-def stage_chunk(chunk: Chunk, spec: TokenizerSpec, store: Store, folder: str) -> StagedChunk:
+def stage_chunk(chunk: Chunk, spec: TokenizerSpec, store: Store, area: str) -> StagedChunk:
     """Read and tokenize a chunk, and write it to the staging area.
 
     Args:
         chunk: what to read.
         spec: the tokenizer.
         store: the storage root.
-        folder: key prefix of the dataset.
+        area: key prefix of the staging area.
 
     Raises:
         DataError: the source cannot be read.
@@ -61,21 +66,21 @@ def stage_chunk(chunk: Chunk, spec: TokenizerSpec, store: Store, folder: str) ->
     tokens = tokenize_column(texts, spec)
     order = np.argsort(splits, kind="stable")
     rows = _ordered_rows(table, tokens, order)
-    store.put(staged_key(folder, chunk.index, "rows"), to_ipc(_batches(rows, np.bincount(splits, minlength=len(SPLITS)))))
+    store.put(staged_key(area, chunk.index, "rows"), to_ipc(_batches(rows, np.bincount(splits, minlength=len(SPLITS)))))
     learned = np.repeat(splits != TEST, tokens.lengths)
     counts = np.bincount(tokens.ids[learned], minlength=len(tokens.dictionary)).astype(np.int64)
-    store.put(staged_key(folder, chunk.index, "dictionary"), to_ipc(counts_table(tokens.dictionary, counts).combine_chunks().to_batches()))
+    store.put(staged_key(area, chunk.index, "dictionary"), to_ipc(counts_table(tokens.dictionary, counts).combine_chunks().to_batches()))
     held_out = table.filter(pa.array(splits == TEST))
     if len(held_out):
-        store.put(staged_key(folder, chunk.index, "texts"), to_ipc(held_out.combine_chunks().to_batches()))
+        store.put(staged_key(area, chunk.index, "texts"), to_ipc(held_out.combine_chunks().to_batches()))
     lengths = tuple(tokens.lengths[splits == split].astype(np.int32) for split in range(len(SPLITS)))
     labels = _only(table, "label")
     return StagedChunk(chunk.index, lengths, tuple(_label_counts(labels, splits == split) for split in range(len(SPLITS))), texts.nbytes)
 
 
-def read_staged(store: Store, folder: str, index: int, what: str) -> pa.RecordBatchFileReader:
+def read_staged(store: Store, area: str, index: int, what: str) -> pa.RecordBatchFileReader:
     """Open a staged file, by memory map where the store is a folder."""
-    key = staged_key(folder, index, what)
+    key = staged_key(area, index, what)
     path = store.local_path(key)
     return pa.ipc.open_file(pa.memory_map(str(path)) if path is not None and path.exists() else pa.py_buffer(store.read(key)))
 

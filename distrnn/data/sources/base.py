@@ -16,6 +16,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from distrnn.data.columns import SCHEMA
+from distrnn.data.downloads import file_digest
+from distrnn.data.manifest import SPLITS
 from distrnn.data.splits import SplitRules, assign, choose
 from distrnn.errors import DataError, WorkflowError
 
@@ -69,8 +71,6 @@ def read_chunk(chunk: Chunk) -> pa.Table:
 
 def final_splits(chunk: Chunk, table: pa.Table) -> npt.NDArray[np.int8]:
     """The final split of each row of a chunk, as a position in `manifest.SPLITS`: int8 [rows]."""
-    from distrnn.data.manifest import SPLITS
-
     if chunk.rules is None:
         return np.full(len(table), SPLITS.index(chunk.split), np.int8)
     return assign(_texts_as_bytes(table), chunk.split, chunk.rules)
@@ -172,7 +172,8 @@ class DocumentSource:
             )
         if not has_own and not self.rules.test_fraction:
             raise WorkflowError(
-                f"key 'data.test_fraction': expected a share above 0, {self.where} has no test split of its own. Received: nothing",
+                f"key 'data.test_fraction': expected a share above 0 (or data.test_path for a CSV file), {self.where} has no test split "
+                "of its own. Received: nothing",
                 key="data.test_fraction",
             )
 
@@ -200,8 +201,6 @@ def digest_of_files(files: Sequence[tuple[str, Path]]) -> str:
     Raises:
         DataError: one cannot be read.
     """
-    from distrnn.data.downloads import file_digest
-
     total = hashlib.sha256()
     for name, path in files:
         total.update(f"{name}\0{file_digest(path)}\n".encode())

@@ -1,12 +1,15 @@
 """The names a workflow may give as `data.source`, and what opens each."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from distrnn.data.sources.base import Source
-from distrnn.workflow import Workflow
+
+if TYPE_CHECKING:
+    from distrnn.workflow import Workflow
 
 
-def open_source(workflow: Workflow) -> Source:
+def open_source(workflow: "Workflow") -> Source:
     """Open the source of a workflow; nothing but what is needed to name it is read yet.
 
     Raises:
@@ -17,7 +20,7 @@ def open_source(workflow: Workflow) -> Source:
     return _opener(workflow.data.source)(workflow)
 
 
-def _opener(name: str) -> Callable[[Workflow], Source]:
+def _opener(name: str) -> "Callable[[Workflow], Source]":
     if name == "imdb":
         from distrnn.data.sources.imdb import open_imdb
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
 
@@ -14,7 +14,9 @@ from distrnn.data.downloads import PublishedFile, fetch
 from distrnn.data.sources.base import CHUNK_BYTES, Chunk, Kind
 from distrnn.data.splits import Part, SplitRules, cut_corpus
 from distrnn.errors import DataError, NotFoundError
-from distrnn.workflow import Workflow
+
+if TYPE_CHECKING:
+    from distrnn.workflow import Workflow
 
 NIETZSCHE = PublishedFile(
     "https://s3.amazonaws.com/text-datasets/nietzsche.txt", "dea01ca2da603db6736fd856c585d073ccf3dca68efe4a59c5e73242cdf0b028"
@@ -115,7 +117,7 @@ def _spans(text: str, part: Part) -> Iterator[tuple[int, int]]:
         start = stop
 
 
-def open_nietzsche(workflow: Workflow) -> CorpusSource:
+def open_nietzsche(workflow: "Workflow") -> CorpusSource:
     """Open the text that `data.path` names, or the download.
 
     Raises:
@@ -128,6 +130,6 @@ def open_nietzsche(workflow: Workflow) -> CorpusSource:
     return CorpusSource("nietzsche", FileText(path or str(fetch(NIETZSCHE))), SplitRules.of(workflow, seeded=False))
 
 
-def open_python_docs(workflow: Workflow) -> CorpusSource:
+def open_python_docs(workflow: "Workflow") -> CorpusSource:
     """Open the language reference of the running Python."""
     return CorpusSource("python-docs", PythonDocs(), SplitRules.of(workflow, seeded=False))

@@ -143,7 +143,7 @@ def _unpickled(reviews: Path, split: str) -> Path:
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
             targets = [Path(scratch) / f"{name}.arrow" for name in ("train", "test")]
             command = [sys.executable, "-I", "-c", _UNPICKLE, str(reviews), *map(str, targets)]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
                 reason = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
                 raise DataError(f"{reviews}: expected arrays x_train, y_train, x_test, y_test. Received: {reason}")

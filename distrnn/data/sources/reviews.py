@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +11,9 @@ from distrnn.data import columns
 from distrnn.data.sources import synthetic
 from distrnn.data.sources.base import DocumentSource, Part
 from distrnn.data.splits import SplitRules
-from distrnn.workflow import Workflow
+
+if TYPE_CHECKING:
+    from distrnn.workflow import Workflow
 
 SIZES = {"train": 12_000, "test": 3_000}
 # Fixed, so that runs with different train.seed measure themselves on the same text.
@@ -35,7 +38,7 @@ class MadeReviews:
         return columns.documents(pa.array(ids, pa.string()), pa.array(texts, pa.large_string()), pa.array(labels))
 
 
-def open_synthetic_reviews(workflow: Workflow) -> DocumentSource:
+def open_synthetic_reviews(workflow: "Workflow") -> DocumentSource:
     """Open the synthetic reviews."""
     rules = SplitRules.of(workflow, seeded=True)
     return DocumentSource("synthetic-reviews", "synthetic-reviews", _parts, _digest, rules, columns.SENTIMENTS)
