@@ -88,10 +88,20 @@ def rgw_s3(require_server) -> Iterator[S3Server]:
         yield found
 
 
+@pytest.fixture
+def fresh_home(tmp_path: Path, isolated_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """DISTRNN_HOME is an empty folder, but for what the session knows about its servers already (finding out takes seconds)."""
+    home, known = tmp_path / "home", isolated_home / "cache" / "capabilities"
+    known.mkdir(parents=True, exist_ok=True)
+    (home / "cache").mkdir(parents=True)
+    (home / "cache" / "capabilities").symlink_to(known)
+    monkeypatch.setenv("DISTRNN_HOME", str(home))
+    return home
+
+
 @pytest.fixture(params=["folder", "moto", "rgw"])
-def storage_url(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A fresh place on each kind of storage in turn; DISTRNN_HOME is a fresh folder too."""
-    monkeypatch.setenv("DISTRNN_HOME", str(tmp_path / "home"))
+def storage_url(request: pytest.FixtureRequest, tmp_path: Path, fresh_home: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A fresh place on each kind of storage in turn; DISTRNN_HOME is fresh too."""
     if request.param == "folder":
         return str(tmp_path / "storage")
     server: S3Server = request.getfixturevalue(f"{request.param}_s3")
@@ -100,9 +110,8 @@ def storage_url(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.fixture(params=["moto", "rgw"])
-def s3_server(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> S3Server:
+def s3_server(request: pytest.FixtureRequest, fresh_home: Path, monkeypatch: pytest.MonkeyPatch) -> S3Server:
     """Each S3 server in turn, with the environment that leads to it."""
-    monkeypatch.setenv("DISTRNN_HOME", str(tmp_path / "home"))
     server: S3Server = request.getfixturevalue(f"{request.param}_s3")
     server.use(monkeypatch)
     return server
@@ -165,7 +174,7 @@ def _start_rgw(folder: Path, cleanup: ExitStack) -> S3Server:
 
 def _answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=5):
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=5):
             return True
     except urllib.error.HTTPError as error:
         error.close()
@@ -239,6 +248,8 @@ osd_numa_auto_affinity = false
 rgw_frontends = beast endpoint=127.0.0.1:{port}
 rgw_data = {folder}/rgw
 rgw_thread_pool_size = 32
+ms_mon_client_mode = crc
+auth_client_required = none
 rgw_enable_usage_log = false
 rgw_dynamic_resharding = false
 rgw_run_sync_thread = false

@@ -20,13 +20,13 @@ from distrnn.storage.door import Store
 from distrnn.storage.local import LocalStore
 
 _WRITERS = 8
-_ROUNDS = 3
+_ROUNDS = 2
 _PADDING = " " * 4096
 
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a race of writers showed about a store."""
+    """What a race of writers showed about a store; it holds for the whole bucket."""
 
     url: str
     create_if_absent: bool
@@ -64,7 +64,7 @@ def require_races(store: Store, home: Path) -> None:
     """
     if isinstance(store, LocalStore):
         return
-    place = f"{store.url} {getattr(store, 'endpoint', '')}"
+    place = f"{getattr(store, 'endpoint', '')} {store.url.split('/')[2:3]}"
     verdict = home / "cache" / "capabilities" / f"{sha256(place.encode()).hexdigest()[:32]}.json"
     if verdict.exists():
         return

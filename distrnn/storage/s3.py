@@ -18,23 +18,23 @@ from fsspec.asyn import sync
 from distrnn.errors import DistrnnError, NotFoundError
 from distrnn.storage.door import Entry, check_key
 from distrnn.storage.s3_errors import classify
-from distrnn.storage.s3_session import connect
+from distrnn.storage.s3_session import shared
 from distrnn.storage.s3_transfer import PART_BYTES, PARTS_AT_ONCE, download
 
 _TRIES = 5
 _PAUSE_S = 0.1
+_PAGE_KEYS = 1000
 T = TypeVar("T")
 
 
 class S3Store:
-    """A `Store` over a prefix of a bucket; the connection is made at first use, and again in a forked child."""
+    """A `Store` over a prefix of a bucket; the connection is made at first use and shared by all stores of the process."""
 
     is_local = False
 
     def __init__(self, bucket: str, prefix: str) -> None:
         self.bucket = bucket
         self.prefix = f"{prefix}/" if prefix else ""
-        self._connected: tuple[int, s3fs.S3FileSystem] | None = None
         self._bucket_seen = False
 
     def __repr__(self) -> str:
@@ -146,10 +146,8 @@ class S3Store:
         self._again(key, lambda: self._call(key, "delete_object"))
 
     def _fs(self) -> s3fs.S3FileSystem:
-        if self._connected is None or self._connected[0] != os.getpid():
-            with self._errors(""):
-                self._connected = os.getpid(), connect()
-        return self._connected[1]
+        with self._errors(""):
+            return shared()
 
     def _full(self, key: str) -> str:
         return self.prefix + check_key(key)
@@ -178,7 +176,9 @@ class S3Store:
         token: dict[str, str] = {}
         while True:
             with self._errors(prefix):
-                page = self._fs().call_s3("list_objects_v2", Bucket=self.bucket, Prefix=self.prefix + prefix, **arguments, **token)
+                page = self._fs().call_s3(
+                    "list_objects_v2", Bucket=self.bucket, Prefix=self.prefix + prefix, MaxKeys=_PAGE_KEYS, **arguments, **token
+                )
             yield page
             if not page.get("IsTruncated"):
                 return

@@ -1,10 +1,11 @@
 """One s3fs file system: how it is configured, and how long it is patient.
 
 Listings are never cached (they miss new keys, *measured*), checksums are ours (sha256 of every blob), and a server that does not
-answer is given up after seconds. s3fs' own retries are off: they multiply botocore's, and they hide which answer was lost.
+answer is given up after seconds. In the stores s3fs' own retries are off: they multiply botocore's, and they hide which answer was lost.
 """
 
 import logging
+import os
 from typing import Any
 
 import s3fs
@@ -13,6 +14,19 @@ CONNECT_TIMEOUT_S = 5
 READ_TIMEOUT_S = 30
 ATTEMPTS = 3
 CONCURRENCY = 8
+
+
+_shared: dict[tuple[int, frozenset[tuple[str, str]]], s3fs.S3FileSystem] = {}
+
+
+def shared() -> s3fs.S3FileSystem:
+    """The file system of this process for the AWS variables as they are; an instance does not survive a fork."""
+    key = os.getpid(), frozenset((name, value) for name, value in os.environ.items() if name.startswith("AWS_"))
+    if key not in _shared:
+        made = connect()
+        made.retries = 1
+        _shared[key] = made
+    return _shared[key]
 
 
 def connect() -> s3fs.S3FileSystem:
@@ -27,6 +41,4 @@ def connect() -> s3fs.S3FileSystem:
         "request_checksum_calculation": "when_required",
         "response_checksum_validation": "when_required",
     }
-    made = s3fs.S3FileSystem(use_listings_cache=False, skip_instance_cache=True, max_concurrency=CONCURRENCY, config_kwargs=options)
-    made.retries = 1
-    return made
+    return s3fs.S3FileSystem(use_listings_cache=False, skip_instance_cache=True, max_concurrency=CONCURRENCY, config_kwargs=options)
