@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -17,6 +18,7 @@ QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_COLOR_PREFIX": "0",
 }
+RAY_LOGGERS = ("ray._private", "ray._common", "ray.air", "ray.data", "ray.train", "ray.tune", "ray.util")
 
 
 @contextlib.contextmanager
@@ -56,13 +58,16 @@ def _nodes() -> list[Mapping[str, float]]:
 
 def local_resources() -> list[Mapping[str, float]]:
     """What a local Ray would offer, without starting it."""
-    from ray._private.accelerators import NvidiaGPUAcceleratorManager
-
-    return [{"CPU": os.cpu_count() or 1, "GPU": NvidiaGPUAcceleratorManager.get_current_node_num_accelerators()}]
+    gpus = len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
+    if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        gpus = min(gpus, len([device for device in visible.split(",") if device.strip()]))
+    return [{"CPU": os.cpu_count() or 1, "GPU": gpus}]
 
 
 def _send_logs_to(log_file: str | None) -> None:
-    for name in ("ray", "ray.train", "ray.data", "ray.tune"):
+    # Ray empties the handlers of its topmost logger when it starts, so those right below it get them
+    handler = logging.FileHandler(log_file, delay=True) if log_file else logging.NullHandler()
+    for name in RAY_LOGGERS:
         logger = logging.getLogger(name)
         logger.propagate = False
-        logger.handlers = [logging.FileHandler(log_file) if log_file else logging.NullHandler()]
+        logger.handlers = [handler]

@@ -1,14 +1,13 @@
-"""What the integration tests share: two logical CPU devices, configured before anything touches TensorFlow."""
+"""What the training tests share: two logical CPU devices, configured before anything touches TensorFlow."""
 
 import os
 
 import pytest
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ["KERAS_BACKEND"] = "tensorflow"
 
 
-@pytest.fixture(scope="session", autouse=False)
+@pytest.fixture(scope="session")
 def two_devices() -> None:
     """Two logical CPU devices in this process; TensorFlow allows the choice once."""
     import tensorflow as tf
