@@ -4,25 +4,23 @@ It is a protocol over plain storage, not a server: everything that must not be l
 `publish` and `aliases`), and everything that is read is checked against a digest.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from distrnn.errors import GateRefusedError, NotFoundError
 from distrnn.refs import ModelRef, check_alias, check_name
+from distrnn.registry import moves
 from distrnn.registry.aliases import AliasBook, AliasRecord
 from distrnn.registry.cache import Cache
 from distrnn.registry.manifest import ModelVersion
-from distrnn.registry.promotion import Decision, Rule, RuleLike, decide
+from distrnn.registry.moves import Measure
+from distrnn.registry.promotion import Decision, RuleLike
 from distrnn.registry.publish import publish
 from distrnn.registry.pull import pull
-from distrnn.registry.resolve import Memory, live, resolve, resolve_offline
+from distrnn.registry.resolve import Memory, resolve, resolve_offline
 from distrnn.registry.versions import VersionLog
 from distrnn.storage import Store, default_home, default_registry, open_store
-
-Measure = Callable[[ModelVersion], Mapping[str, Any]]
 
 
 class Registry:
@@ -141,15 +139,7 @@ class Registry:
             GateRefusedError: the alias has rules, so only `promote` moves it.
         """
         number = version if isinstance(version, int) else version.number
-        target = live(VersionLog(self._store, check_name(name)), number, f"{name}@v{number}")
-
-        def step(record: AliasRecord) -> AliasRecord:
-            if record.number == target.number:
-                return record
-            forced = _overrule(record, force_reason)
-            return record.moved("set", target.number, target.digest, reason=force_reason, run_id=run_id, forced=forced)
-
-        return AliasBook(self._store, name).change(check_alias(alias), step)
+        return moves.set_alias(self._store, check_name(name), check_alias(alias), number, force_reason, run_id)
 
     def delete_alias(self, name: str, alias: str, *, force_reason: str | None = None, run_id: str | None = None) -> None:
         """Let an alias name nothing; its history stays.
@@ -158,14 +148,7 @@ class Registry:
             NotFoundError: it names nothing already.
             GateRefusedError: it has rules.
         """
-
-        def step(record: AliasRecord) -> AliasRecord:
-            if record.number is None:
-                raise NotFoundError(f"model {name!r} has no alias {alias!r}, so there is nothing to delete.")
-            forced = _overrule(record, force_reason)
-            return replace(record, rules=()).moved("delete", None, None, reason=force_reason, run_id=run_id, forced=forced)
-
-        AliasBook(self._store, check_name(name)).change(check_alias(alias), step)
+        moves.delete_alias(self._store, check_name(name), check_alias(alias), force_reason, run_id)
 
     def promote(
         self,
@@ -173,60 +156,27 @@ class Registry:
         alias: str,
         rules: Sequence[RuleLike],
         *,
-        measure: Measure | None = None,
         evaluation_set: str | None = None,
-        run_id: str | None = None,
+        measure: Measure | None = None,
         force_reason: str | None = None,
+        run_id: str | None = None,
     ) -> Decision:
         """Let a version take an alias if the rules allow it; the decision is recorded with the alias either way.
 
-        The alias keeps the rules, and from then on no other road moves it. When somebody moves it meanwhile, the decision is made again.
+        The alias keeps the rules, and from then on no other road moves it. Candidate and holder are compared on the evaluation set that the
+        alias has pinned; a new alias pins the candidate's. When somebody moves the alias meanwhile, the decision is made again.
 
         Args:
-            version: the candidate; its figures are `metadata["metrics"]`.
+            version: the candidate.
             alias: what it wants to hold.
             rules: all must pass; `better_than` names one alias in all of them.
-            measure: figures of another version on the candidate's evaluation set; default: what that version was published with.
-            evaluation_set: sha256 of the candidate's evaluation set, pinned by the alias on success.
-            run_id: the run that asks.
+            evaluation_set: digest of the set that a new alias pins: the one in `metadata["lineage"]["evaluation_set"]`.
+            measure: figures of a version on an evaluation set; asked where the version was published with figures on another one.
             force_reason: promotes whatever the rules say, and is recorded.
+            run_id: the run that asks.
         Returns:
             The decision; a refusal is no exception.
+        Raises:
+            GateRefusedError: figures on the evaluation set are missing and `measure` was not given.
         """
-        book = AliasBook(self._store, version.name)
-        kept = tuple(Rule.of(rule) for rule in rules)
-        figures: dict[int, Mapping[str, Any]] = {}
-        made: list[Decision] = []
-
-        def figures_of(number: int | None) -> Mapping[str, Any] | None:
-            if number is None or number == version.number:
-                return None
-            if number not in figures:
-                holder = live(VersionLog(self._store, version.name), number, f"{version.name}@v{number}")
-                figures[number] = measure(holder) if measure else holder.metadata.get("metrics", {})
-            return figures[number]
-
-        def step(record: AliasRecord) -> AliasRecord:
-            rivals = {rule.better_than for rule in kept if rule.better_than}
-            rival = next(iter(rivals), None)
-            held = record.number if rival == alias else book.read(rival).number if rival else None
-            decision = decide(alias, kept, version.metadata.get("metrics", {}), figures_of(held), forced=force_reason is not None)
-            made.append(decision)
-            why = {"reason": force_reason, "run_id": run_id, "forced": decision.forced, "decision": decision.to_json()}
-            if not decision.promoted:
-                return record.moved("refuse", record.number, record.digest, **why)
-            guarded = replace(record, rules=kept, evaluation_set=evaluation_set or record.evaluation_set)
-            return guarded.moved("promote", version.number, version.digest, **why)
-
-        book.change(check_alias(alias), step)
-        return made[-1]
-
-
-def _overrule(record: AliasRecord, force_reason: str | None) -> bool:
-    """Whether rules are being overruled, which takes a reason."""
-    if record.rules and not force_reason:
-        raise GateRefusedError(
-            f"alias {record.alias!r} of {record.name!r} is guarded ({'; '.join(map(str, record.rules))}), so only a promotion through "
-            "these rules moves it. Run the workflow, or force the move and say why."
-        )
-    return bool(record.rules)
+        return moves.promote(self._store, version, check_alias(alias), rules, evaluation_set, measure, force_reason, run_id)
