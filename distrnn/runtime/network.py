@@ -1,0 +1,207 @@
+"""A published network: predictions for whole sequences, or one step at a time with the state carried.
+
+Everything before the first recurrent layer acts on each token alone, so what a token contributes to the first layer's gates is a function
+of its id. It is computed once for each distinct token and looked up afterwards: from a table of all ids where a call has at least that
+many tokens (or a language model takes step after step), else from the distinct tokens of the call.
+
+Rows that begin with padding share those steps: the state after k padding tokens is the same for all of them, so it is computed once and
+kept.
+"""
+
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from distrnn.errors import DataError
+from distrnn.runtime.assemble import Layer, load_layers
+from distrnn.runtime.form import FloatArray
+from distrnn.runtime.layers import ACTIVATIONS, Dense, Embedding
+from distrnn.runtime.lstm import LSTM
+
+PADDING_ID = 0
+MAX_ROWS = 256
+BLOCK_FLOATS = 1 << 24
+TABLE_LIMIT_BYTES = 128 << 20
+
+State = tuple[tuple[FloatArray, FloatArray], ...]
+IntArray = npt.NDArray[np.integer]
+
+
+class Network:
+    """An embedding and the layers that follow it.
+
+    Shapes: N rows of any number, B rows of one batch, T steps, V ids, F output features.
+
+    Args:
+        layers: as `load_layers` gives them.
+    """
+
+    def __init__(self, layers: list[Layer]) -> None:
+        self._embedding = next(layer for layer in layers if isinstance(layer, Embedding))
+        rest = [layer for layer in layers if not isinstance(layer, Embedding)]
+        last = rest[-1]
+        self._activation = ACTIVATIONS[last.activation if isinstance(last, Dense) else "linear"]
+        first = next(position for position, layer in enumerate(rest) if isinstance(layer, LSTM))
+        self._before = [layer for layer in rest[:first] if not isinstance(layer, LSTM)]
+        self._after = rest[first:]
+        self._recurrent = [layer for layer in rest if isinstance(layer, LSTM)]
+        self._padded: list[State] = []
+        self.vocabulary_size: int = self._embedding.embeddings.shape[0]
+        self.returns_sequences = self._recurrent[-1].return_sequences
+        self.features = next(
+            layer.units if isinstance(layer, LSTM) else layer.bias.size for layer in reversed(rest) if isinstance(layer, LSTM | Dense)
+        )
+        self._floats_per_step = sum(4 * layer.units for layer in self._recurrent[1:]) + self.returns_sequences * self.features
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "Network":
+        """Read the NumPy form of a published model.
+
+        Args:
+            folder: holds `model.json` and `weights.npz`.
+        Raises:
+            NotFoundError: a file is missing.
+            IntegrityError: a file is not what it must be; the message names it.
+        """
+        return cls(load_layers(Path(folder)))
+
+    def initial_state(self, batch: int) -> State:
+        """The state before the first step: zeros, float32 [B, units] twice for each recurrent layer."""
+        return tuple((np.zeros((batch, layer.units), np.float32),) * 2 for layer in self._recurrent)
+
+    def predict(self, tokens: IntArray) -> FloatArray:
+        """The outputs for whole rows, each from a state of zeros.
+
+        Memory does not grow with N beyond input and output: at most `MAX_ROWS` rows are computed at a time.
+
+        Args:
+            tokens: int [N, T].
+        Returns:
+            float32 [N, F], or [N, T, F] where the network gives an output for every step.
+        Raises:
+            DataError: an id is not in the embedding, or T is 0.
+        """
+        tokens = self._checked(tokens, 2)
+        rows, steps = tokens.shape
+        if tokens.size >= self.vocabulary_size and self._table_bytes <= TABLE_LIMIT_BYTES:
+            _ = self._table
+        outputs = np.empty((rows, steps, self.features) if self.returns_sequences else (rows, self.features), np.float32)
+        padding = np.zeros(rows, np.intp) if self.returns_sequences else _leading_padding(tokens)
+        order = np.argsort(padding, kind="stable")
+        size = min(MAX_ROWS, max(1, BLOCK_FLOATS // max(1, steps * self._floats_per_step)))
+        for start in range(0, rows, size):
+            chosen = order[start : start + size]
+            skipped = int(padding[chosen[0]])
+            state = tuple((np.repeat(h, chosen.size, 0), np.repeat(c, chosen.size, 0)) for h, c in self._after_padding(skipped))
+            outputs[chosen] = self.forward(tokens[chosen, skipped:], state)[0]
+        return outputs
+
+    def forward(self, tokens: IntArray, state: State) -> tuple[FloatArray, State]:
+        """The outputs for one batch, from a given state.
+
+        Args:
+            tokens: int [B, T].
+            state: of B rows; it is not changed.
+        Returns:
+            the outputs float32 [B, F] or [B, T, F], and the state after the last step.
+        Raises:
+            DataError: an id is not in the embedding, or T is 0.
+        """
+        by_step = np.ascontiguousarray(self._checked(tokens, 2).T)
+        keep = by_step != PADDING_ID if self._embedding.mask_zero else None
+        rows, index = self._look_up(by_step)
+        new_state: list[tuple[FloatArray, FloatArray]] = []
+        outputs = np.empty(0, np.float32)
+        for layer in self._after:
+            if not isinstance(layer, LSTM):
+                outputs = layer(outputs)
+                continue
+            if new_state:
+                rows, index = layer.project(outputs).reshape(by_step.size, -1), np.arange(by_step.size).reshape(by_step.shape)
+            outputs, hidden, cell = layer.run(rows, index, *state[len(new_state)], keep)
+            new_state.append((hidden, cell))
+        return outputs.swapaxes(0, 1) if self.returns_sequences else outputs, tuple(new_state)
+
+    def step(self, tokens: IntArray, state: State) -> tuple[FloatArray, State]:
+        """One token for every row.
+
+        Args:
+            tokens: int [B].
+            state: of B rows; it is not changed.
+        Returns:
+            the output float32 [B, F] (probabilities, for a language model) and the new state.
+        Raises:
+            DataError: an id is not in the embedding.
+        """
+        values, state = self.logits(tokens, state)
+        return self._activation(values), state
+
+    def logits(self, tokens: IntArray, state: State) -> tuple[FloatArray, State]:
+        """As `step`, but without the last activation: what a temperature divides."""
+        tokens = self._checked(tokens, 1)
+        rows, index = self._look_up(tokens) if self._table_bytes > TABLE_LIMIT_BYTES else (self._table, tokens)
+        keep = tokens != PADDING_ID if self._embedding.mask_zero else None
+        new_state: list[tuple[FloatArray, FloatArray]] = []
+        inputs, outputs = rows[index], np.empty(0, np.float32)
+        for layer in self._after:
+            if isinstance(layer, LSTM):
+                old = state[len(new_state)]
+                hidden, cell = layer.step(layer.project(outputs) if new_state else inputs, *old)
+                outputs = hidden
+                if keep is not None:
+                    hidden, cell = np.where(keep[:, None], (hidden, cell), old)
+                    outputs = hidden * keep[:, None]
+                new_state.append((hidden, cell))
+            else:
+                outputs = layer.logits(outputs) if layer is self._after[-1] and isinstance(layer, Dense) else layer(outputs)
+        return outputs, tuple(new_state)
+
+    @property
+    def _table_bytes(self) -> int:
+        return 4 * 4 * self._recurrent[0].units * self.vocabulary_size
+
+    @cached_property
+    def _table(self) -> FloatArray:
+        """What every id contributes to the first recurrent layer: float32 [V, 4 units]."""
+        return self._project(np.arange(self.vocabulary_size))
+
+    def _project(self, ids: IntArray) -> FloatArray:
+        features: FloatArray = self._embedding.embeddings[ids]
+        for layer in self._before:
+            features = layer(features)
+        return self._recurrent[0].project(features)
+
+    def _look_up(self, tokens: IntArray) -> tuple[FloatArray, IntArray]:
+        """Projected rows float32 [K, 4 units], and which of them each token reads: int of the shape of `tokens`."""
+        if "_table" in self.__dict__:
+            return self._table, tokens
+        distinct, index = np.unique(tokens, return_inverse=True)
+        return self._project(distinct), index.reshape(tokens.shape)
+
+    def _after_padding(self, steps: int) -> State:
+        """The state of one row after so many padding tokens."""
+        padded = list(self._padded) or [self.initial_state(1)]
+        while len(padded) <= steps:
+            padded.append(self.forward(np.zeros((1, 1), np.int32), padded[-1])[1])
+        if len(padded) > len(self._padded):
+            self._padded = padded
+        return padded[steps]
+
+    def _checked(self, tokens: IntArray, axes: int) -> IntArray:
+        tokens = np.asarray(tokens)
+        if tokens.ndim != axes or not np.issubdtype(tokens.dtype, np.integer) or (axes == 2 and tokens.shape[1] == 0):
+            shape = "[rows, steps], one step at least" if axes == 2 else "[rows]"
+            raise DataError(f"tokens must be whole numbers of shape {shape}. Received: {tokens.dtype} {list(tokens.shape)}")
+        if tokens.size and not (0 <= int(tokens.min()) and int(tokens.max()) < self.vocabulary_size):
+            raise DataError(f"token ids must be from 0 to {self.vocabulary_size - 1}. Received: {tokens.min()} to {tokens.max()}")
+        return tokens
+
+
+def _leading_padding(tokens: IntArray) -> npt.NDArray[np.intp]:
+    """How many padding tokens each row [N, T] begins with, T - 1 at most: int [N]."""
+    words = tokens != PADDING_ID
+    words[:, -1] = True
+    leading: npt.NDArray[np.intp] = words.argmax(axis=1)
+    return leading

@@ -1,0 +1,159 @@
+"""How text becomes the ids that a published model was trained on: `preprocessing.json`, at the top of every published folder.
+
+    {"format": 1, "task": "classifier" | "language-model", "tokenizer": {…}, "vocabulary": [tokens by falling frequency],
+     "labels": [names], "sequence_length": tokens or null, "padding": "pre" | "post", "truncating": "pre" | "post",
+     "sample_prompt": text or null}
+
+It is part of the version, so a model and the rules it needs cannot drift apart.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from distrnn.runtime.form import FORMAT, damaged, read_json
+from distrnn.text import PADDING_ID, TokenizerSpec, Vocabulary
+
+FILE = "preprocessing.json"
+LIMIT_BYTES = 256 << 20
+MAX_SEQUENCE_LENGTH = 1 << 20
+
+Task = Literal["classifier", "language-model"]
+Side = Literal["pre", "post"]
+
+KEYS: Mapping[str, tuple[type, ...]] = {
+    "format": (int,),
+    "task": (str,),
+    "tokenizer": (dict,),
+    "vocabulary": (list,),
+    "labels": (list,),
+    "sequence_length": (int, type(None)),
+    "padding": (str,),
+    "truncating": (str,),
+    "sample_prompt": (str, type(None)),
+}
+CHOICES = {"task": ("classifier", "language-model"), "padding": ("pre", "post"), "truncating": ("pre", "post")}
+TOKENIZER_CHOICES = {"level": ("word", "char"), "case": ("fold", "keep"), "html": ("strip", "keep")}
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """The rules of one model.
+
+    Attributes:
+        task: what the model does.
+        vocabulary: tokens and their ids; knows the tokenizer.
+        labels: of a classifier, in the order of its outputs; the last of two is the positive class.
+        sequence_length: tokens of a document that the model sees; None for any number.
+        padding: where a short document is filled with zeros.
+        truncating: which end of a long document is cut.
+        sample_prompt: of a language model, a piece of text to go on from.
+    """
+
+    task: Task
+    vocabulary: Vocabulary
+    labels: tuple[str, ...] = ()
+    sequence_length: int | None = None
+    padding: Side = "pre"
+    truncating: Side = "pre"
+    sample_prompt: str | None = None
+
+    def encode(self, texts: Sequence[str]) -> npt.NDArray[np.int32]:
+        """Token ids, filled and cut to one length.
+
+        Shapes: N texts, L `sequence_length`, or the length of the longest text where that is None.
+
+        Returns:
+            int32 [N, L], equal to what keras.utils.pad_sequences gives.
+        """
+        rows = [self.vocabulary.encode(text) for text in texts]
+        length = max(map(len, rows), default=0) if self.sequence_length is None else self.sequence_length
+        tokens = np.full((len(rows), length), PADDING_ID, np.int32)
+        for target, row in zip(tokens, rows, strict=True):
+            kept = row[:length] if self.truncating == "post" else row[max(0, len(row) - length) :]
+            start = 0 if self.padding == "post" else length - len(kept)
+            target[start : start + len(kept)] = kept
+        return tokens
+
+    def to_json(self) -> dict[str, Any]:
+        """The document."""
+        return {
+            "format": FORMAT,
+            "task": self.task,
+            "tokenizer": self.vocabulary.spec.to_json(),
+            "vocabulary": list(self.vocabulary.tokens),
+            "labels": list(self.labels),
+            "sequence_length": self.sequence_length,
+            "padding": self.padding,
+            "truncating": self.truncating,
+            "sample_prompt": self.sample_prompt,
+        }
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> "Preprocessing":
+        """Check a document and build the rules.
+
+        Raises:
+            IntegrityError: a key is missing, unknown, of the wrong type or of a value that makes no sense.
+        """
+        _check(document)
+        spec = TokenizerSpec(**document["tokenizer"])
+        return cls(
+            task=document["task"],
+            vocabulary=Vocabulary(document["vocabulary"], spec),
+            labels=tuple(document["labels"]),
+            sequence_length=document["sequence_length"],
+            padding=document["padding"],
+            truncating=document["truncating"],
+            sample_prompt=document["sample_prompt"],
+        )
+
+    def write(self, folder: str | Path) -> None:
+        """Write `preprocessing.json` into a folder that exists."""
+        body = json.dumps(self.to_json(), ensure_ascii=False, allow_nan=False)
+        Path(folder, FILE).write_text(body, encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: str | Path) -> "Preprocessing":
+        """Read `preprocessing.json`.
+
+        Raises:
+            NotFoundError: there is no such file.
+            IntegrityError: it is not what it must be.
+        """
+        return cls.from_json(read_json(Path(folder, FILE), LIMIT_BYTES))
+
+
+def _check(document: dict[str, Any]) -> None:
+    _check_keys("", document, KEYS, CHOICES)
+    kinds: dict[str, tuple[type, ...]] = {**dict.fromkeys(TOKENIZER_CHOICES, (str,)), "vocabulary_size": (int, type(None))}
+    _check_keys("tokenizer.", document["tokenizer"], kinds, TOKENIZER_CHOICES)
+    for key in ("vocabulary", "labels"):
+        values = document[key]
+        if not all(type(value) is str for value in values) or len(set(values)) != len(values):
+            raise damaged(FILE, f"{key!r}, texts that are all different", "others")
+    if not document["vocabulary"]:
+        raise damaged(FILE, "'vocabulary', one token at least", "none")
+    length = document["sequence_length"]
+    if length is not None and not 1 <= length <= MAX_SEQUENCE_LENGTH:
+        raise damaged(FILE, f"'sequence_length' from 1 to {MAX_SEQUENCE_LENGTH}, or null", length)
+    if document["task"] == "classifier" and (length is None or len(document["labels"]) < 2):
+        raise damaged(FILE, "a classifier with a 'sequence_length' and two 'labels' at least", f"{length} and {len(document['labels'])}")
+
+
+def _check_keys(
+    prefix: str, document: Mapping[str, Any], kinds: Mapping[str, tuple[type, ...]], choices: Mapping[str, tuple[str, ...]]
+) -> None:
+    if set(document) != set(kinds):
+        raise damaged(FILE, f"the keys {', '.join(prefix + key for key in kinds)}", ", ".join(prefix + key for key in document))
+    for key, allowed in kinds.items():
+        if type(document[key]) not in allowed:
+            names = " or ".join("null" if kind is type(None) else kind.__name__ for kind in allowed)
+            raise damaged(FILE, f"'{prefix}{key}' of type {names}", type(document[key]).__name__)
+        if key in choices and document[key] not in choices[key]:
+            raise damaged(FILE, f"'{prefix}{key}' out of {', '.join(choices[key])}", repr(document[key]))
