@@ -31,7 +31,13 @@ def describe(workflow: Workflow, dataset: Dataset, result: Outcome, folder: Path
     return {
         "history": result.history,
         "metrics": figures,
-        "details": {**details, "parameters": result.parameters},
+        "details": {
+            **details,
+            "labels": list(dataset.manifest.labels),
+            "parameters": result.parameters,
+            "splits": {name: {"rows": split.rows, "tokens": split.tokens} for name, split in dataset.manifest.splits.items()},
+            "throughput": {"tokens_per_s": result.history[-1]["tokens_per_s"]},
+        },
         "seconds": result.seconds,
     }
 

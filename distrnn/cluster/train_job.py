@@ -13,8 +13,8 @@ import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,9 @@ class TrainingInterruptedError(DistrnnError):
     """The worker stopped on request after its checkpoint."""
 
 
-def train_on_ray(job: TrainJob, *, max_failures: int, progress: Progress, stop_requested: Callable[[], bool], folder: Path) -> dict[str, Any]:
+def train_on_ray(
+    job: TrainJob, *, max_failures: int, progress: Progress, stop_requested: Callable[[], bool], folder: Path
+) -> dict[str, Any]:
     """Train, and bring the finished model into `folder`.
 
     Args:
@@ -107,7 +109,7 @@ def _first_line(error: BaseException) -> str:
 def _fit(trainer: DataParallelTrainer) -> Any:
     try:
         return trainer.fit()
-    except Exception as error:  # noqa: BLE001 - handed to the driver's thread, which tells what it means
+    except Exception as error:
         return error
 
 
@@ -149,7 +151,7 @@ def run_worker(config: dict[str, Any]) -> None:
         ray.get(config["mailbox"].fail.remote(error))
     except OSError as error:
         ray.get(config["mailbox"].fail.remote(StorageError(f"training could not write or read a file: {error}")))
-    except Exception as error:  # noqa: BLE001 - a bug of ours must not be retried as if the worker had been lost
+    except Exception as error:
         traceback.print_exc()
         ray.get(config["mailbox"].fail.remote(DistrnnError(f"training failed: {type(error).__name__}: {_first_line(error)}")))
 

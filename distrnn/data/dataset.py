@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from distrnn.data import vocabulary as vocabulary_file
+from distrnn.data.evaluation_set import read_evaluation_set
 from distrnn.data.manifest import DatasetManifest, ShardFile, dataset_folder
 from distrnn.data.reader import ShardReader
 from distrnn.errors import IntegrityError, NotFoundError
@@ -97,11 +97,12 @@ class Dataset:
         expected = self.manifest.evaluation_set
         if expected is None:
             raise NotFoundError(f"dataset {self.path} has no test split (data.test_fraction is 0)")
-        body = self._read(expected.file)
-        _check(expected.sha256, hashlib.sha256(body).hexdigest(), f"{self.store.url}/{expected.file}")
-        table = pa.ipc.open_file(pa.py_buffer(body)).read_all()
-        labels = table["label"].combine_chunks().fill_null(-1).to_numpy(zero_copy_only=False)
-        return table["id"].to_pylist(), table["text"].to_pylist(), np.asarray(labels, np.int8)
+        try:
+            return read_evaluation_set(self.store, expected.sha256)
+        except NotFoundError:
+            raise IntegrityError(
+                f"{self.store.url}/{expected.file} is missing from a committed dataset. Delete the dataset and prepare it again."
+            ) from None
 
     def _read(self, key: str) -> bytes:
         found = self.store.find(key)

@@ -3,16 +3,20 @@
 Gate and comparison read this text and let each model tokenize it in its own way, so two models with two vocabularies stay comparable.
 """
 
+import hashlib
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from distrnn.data.columns import SCHEMA
 from distrnn.data.downloads import file_digest
 from distrnn.data.manifest import EvaluationSet, evaluation_key
 from distrnn.data.staging import read_staged
+from distrnn.errors import IntegrityError
 from distrnn.storage import Store
 from distrnn.storage.local_errors import os_errors
 
@@ -51,3 +55,25 @@ def _join(chunks: Sequence[int], store: Store, area: str, path: Path) -> int:
                 writer.write_batch(batch)
                 rows += len(batch)
     return rows
+
+
+def read_evaluation_set(store: Store, sha256: str) -> tuple[list[str], list[str], npt.NDArray[np.int8]]:
+    """Ids, raw texts and labels of an evaluation set, in its order; labels are -1 for a corpus.
+
+    Args:
+        store: the storage root.
+        sha256: of the set.
+
+    Raises:
+        NotFoundError: it is not there.
+        IntegrityError: it is altered.
+    """
+    key = evaluation_key(sha256)
+    body = store.read(key)
+    if (received := hashlib.sha256(body).hexdigest()) != sha256:
+        raise IntegrityError(
+            f"{store.url}/{key}: expected sha256 {sha256}. Received: {received}. Delete the dataset and this file, and prepare it again."
+        )
+    table = pa.ipc.open_file(pa.py_buffer(body)).read_all()
+    labels = table["label"].combine_chunks().fill_null(-1).to_numpy(zero_copy_only=False)
+    return table["id"].to_pylist(), table["text"].to_pylist(), np.asarray(labels, np.int8)

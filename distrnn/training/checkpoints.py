@@ -87,7 +87,9 @@ def _load(path: Path) -> Arrays:
         return {name: file[name] for name in file.files}
 
 
-def record(position: Position, entry: Mapping[str, Any], watched: float | None, *, larger_is_better: bool, patience: int | None) -> tuple[Position, bool]:
+def record(
+    position: Position, entry: Mapping[str, Any], watched: float | None, *, larger_is_better: bool, patience: int | None
+) -> tuple[Position, bool]:
     """Close an epoch.
 
     Args:

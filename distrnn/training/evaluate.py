@@ -67,7 +67,9 @@ class LanguageEvaluator:
         """
         count = reader.tokens - 1
         if count < 1:
-            raise DataError(f"split {reader.name!r} must have at least two tokens. Received: {reader.tokens}. Hold out a larger part of the corpus.")
+            raise DataError(
+                f"split {reader.name!r} must have at least two tokens. Received: {reader.tokens}. Hold out a larger part of the corpus."
+            )
         variables.reset_recurrent_states(self.model)
         loss, hits = 0.0, 0
         for start in range(0, count, EVALUATION_WINDOW):

@@ -1,9 +1,9 @@
 """The published folder: one model in several loadable forms.
 
-    preprocessing.json          how text becomes ids, the vocabulary, the labels
-    numpy/model.json            the layers in order
-    numpy/weights.npz           their weights, float32
-    keras/model.keras           for Keras, loadable with `safe_mode`
+preprocessing.json          how text becomes ids, the vocabulary, the labels
+numpy/model.json            the layers in order
+numpy/weights.npz           their weights, float32
+keras/model.keras           for Keras, loadable with `safe_mode`
 """
 
 import json
@@ -28,7 +28,9 @@ def export(model: keras.Model, folder: Path) -> None:
     layers = [(layer, _describe(layer)) for layer in model.layers]
     document = {"format": 1, "layers": [description for _, description in layers]}
     (folder / NUMPY_FORM / "model.json").write_text(json.dumps(document, indent=1), encoding="utf-8")
-    weights = {f"{layer.name}/{weight.path.rpartition('/')[2]}": np.asarray(weight, np.float32) for layer, _ in layers for weight in layer.weights}
+    weights = {
+        f"{layer.name}/{weight.path.rpartition('/')[2]}": np.asarray(weight, np.float32) for layer, _ in layers for weight in layer.weights
+    }
     np.savez(folder / NUMPY_FORM / "weights.npz", allow_pickle=False, **weights)
     model.save(folder / KERAS_FORM / "model.keras")
 

@@ -87,7 +87,9 @@ def train_and_export(
     batches = task.training_batches(dataset.reader("train"), global_batch_size=plan.global_batch_size, seed=workflow.train.seed)
     trainer = Trainer(task, workflow.train, plan, strategy, compile_with_xla=compiles_with_xla(placement.device, placement.replicas))
     judge = Judge(task, dataset, compile_with_xla=placement.device == "cpu")
-    hooks = Hooks(surroundings.progress, surroundings.stop_requested, surroundings.save, judge.validate if workflow.validation_fraction else None)
+    hooks = Hooks(
+        surroundings.progress, surroundings.stop_requested, surroundings.save, judge.validate if workflow.validation_fraction else None
+    )
     position = trainer.fit(batches, hooks, checkpoint)
     trained = time.perf_counter()
     surroundings.progress(Event("evaluate", 0, 1, "splits"))

@@ -18,7 +18,7 @@ import tensorflow as tf
 from distrnn.errors import DivergedError
 from distrnn.progress import Event, Progress
 from distrnn.training import variables
-from distrnn.training.checkpoints import Checkpoint, Position, record
+from distrnn.training.checkpoints import Arrays, Checkpoint, Position, record
 from distrnn.training.plan import BatchPlan, learning_rate
 from distrnn.training.tasks import Batches, Task
 from distrnn.workflow.sections import Train
@@ -27,7 +27,7 @@ PROGRESS_EVERY_S = 0.5
 OPTIMIZERS = {"adam": keras.optimizers.Adam, "rmsprop": keras.optimizers.RMSprop, "sgd": keras.optimizers.SGD}
 
 
-class Interrupted(Exception):  # noqa: N818 - not an error: somebody asked for it, and the checkpoint is written
+class Interrupted(Exception):
     """Training stopped because it was asked to, after its checkpoint."""
 
 
@@ -70,7 +70,7 @@ class Trainer:
             self._optimizer.build(self.model.trainable_variables)
         self._variables = variables.TrainingVariables(self.model, self._optimizer, strategy)
         self._step = self._compile(task, plan, compile_with_xla)
-        self._best: variables.Arrays | None = None
+        self._best: Arrays | None = None
 
     def _compile(self, task: Task, plan: BatchPlan, compile_with_xla: bool) -> Callable[..., Any]:
         rows = plan.per_replica_batch_size
@@ -92,12 +92,12 @@ class Trainer:
 
         compiled = tf.function(replica_step, jit_compile=True) if compile_with_xla else replica_step
 
-        @tf.function(reduce_retracing=True)
         def step(tokens: Any, labels: Any, weights: Any, totals: Any) -> Any:
             sums = self._strategy.run(compiled, args=(tokens, labels, weights, tf.reduce_sum(weights)))
             return totals + tf.cast(self._strategy.reduce("SUM", sums, axis=None), tf.float64)
 
-        return step
+        compiled_step: Callable[..., Any] = tf.function(step)
+        return compiled_step
 
     def fit(self, batches: Batches, hooks: Hooks, checkpoint: Checkpoint | None = None) -> Position:
         """Train to the end, from the start or from a checkpoint; the model then holds the best epoch's weights if validation is watched.
@@ -144,7 +144,7 @@ class Trainer:
             "seconds": position.seconds,
             "tokens_per_s": self._tokens_per_step * batches.steps / position.seconds,
         }
-        hooks.progress(Event("train", (position.epoch + 1) * batches.steps, self.train.epochs * batches.steps, "steps", self._info(position, entry, batches)))
+        hooks.progress(self._event(position, entry, batches))
         stopping = self.train.early_stopping
         watched = None if stopping is None else validation_accuracy if stopping.metric == "accuracy" else validation_loss
         following, improved = record(
@@ -171,9 +171,7 @@ class Trainer:
                 continue
             told = now
             current = position.at(step, _finite(totals.numpy(), position.epoch, step), now - started)
-            hooks.progress(
-                Event("train", position.epoch * batches.steps + step, self.train.epochs * batches.steps, "steps", self._running(current, batches))
-            )
+            hooks.progress(self._event(current, self._running(current), batches))
             if hooks.stop_requested():
                 hooks.save(self._checkpoint(current))
                 raise Interrupted
@@ -182,14 +180,14 @@ class Trainer:
                 saved = time.perf_counter()
         return position.at(step, _finite(totals.numpy(), position.epoch, step), time.perf_counter() - started)
 
-    def _running(self, position: Position, batches: Batches) -> dict[str, Any]:
+    def _running(self, position: Position) -> dict[str, Any]:
         loss, accuracy = _means(position.totals)
-        speed = self._tokens_per_step * position.step / position.seconds
-        return self._info(position, {"loss": loss, "accuracy": accuracy, "tokens_per_s": speed}, batches)
+        return {"loss": loss, "accuracy": accuracy, "tokens_per_s": self._tokens_per_step * position.step / position.seconds}
 
-    def _info(self, position: Position, figures: dict[str, Any], batches: Batches) -> dict[str, Any]:
+    def _event(self, position: Position, figures: dict[str, Any], batches: Batches) -> Event:
         shown = {key: figures[key] for key in ("loss", "accuracy", "validation_loss", "tokens_per_s") if figures.get(key) is not None}
-        return {"epoch": position.epoch + 1, "epochs": self.train.epochs, "step": position.step, "steps": batches.steps, **shown}
+        info = {"epoch": position.epoch + 1, "epochs": self.train.epochs, "step": position.step, "steps": batches.steps, **shown}
+        return Event("train", position.epoch * batches.steps + position.step, self.train.epochs * batches.steps, "steps", info)
 
 
 def _means(totals: tuple[float, float, float]) -> tuple[float, float]:
@@ -201,6 +199,7 @@ def _finite(totals: np.ndarray, epoch: int, step: int) -> tuple[float, float, fl
     loss, hits, labels = (float(total) for total in totals)
     if not math.isfinite(loss):
         raise DivergedError(
-            f"the training loss is {loss} in epoch {epoch + 1}, step {step}. Expected a finite loss; a smaller train.optimizer.learning_rate is the likely cure."
+            f"the training loss is {loss} in epoch {epoch + 1}, step {step}. Expected a finite loss; "
+            "a smaller train.optimizer.learning_rate is the likely cure."
         )
     return loss, hits, labels

@@ -96,9 +96,7 @@ class Placement:
         return asdict(self)
 
 
-def place(
-    *, device: str, replicas: int | str, cpus: int | str, gpus: int | str, node_resources: list[Mapping[str, float]]
-) -> Placement:
+def place(*, device: str, replicas: int | str, cpus: int | str, gpus: int | str, node_resources: list[Mapping[str, float]]) -> Placement:
     """Decide where the worker goes.
 
     Args:

@@ -1,0 +1,93 @@
+"""What a run would do: its dataset, its steps, its parameters and its place, with nothing started."""
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from distrnn.cluster.session import local_resources, ray_session
+from distrnn.data.lookup import Lookup, lookup
+from distrnn.storage import Store, default_storage, open_store
+from distrnn.training import plan as decide
+from distrnn.training.plan import Placement
+from distrnn.workflow import ClassifierModel, LoadedWorkflow, Workflow, load_workflow
+
+
+def storage_of(loaded: LoadedWorkflow) -> Store:
+    """The storage root of a workflow."""
+    return open_store(loaded.workflow.storage.root or default_storage())
+
+
+def place_workflow(workflow: Workflow, nodes: list[Mapping[str, float]]) -> Placement:
+    """Where the worker of a workflow goes, among nodes of given resources."""
+    scaling = workflow.scaling
+    return decide.place(
+        device=scaling.device,
+        replicas=scaling.replicas_per_worker,
+        cpus=scaling.cpus_per_worker,
+        gpus=scaling.gpus_per_worker,
+        node_resources=nodes,
+    )
+
+
+def plan(workflow_path: str | Path, overrides: Sequence[str] | Mapping[str, Any] = (), *, address: str | None = None) -> dict[str, Any]:
+    """Say what `run` would do; only an address makes it speak to Ray.
+
+    Returns:
+        `workflow` (resolved), `storage`, `dataset`, `batches`, `parameters`, `placement`, `cudnn`: plain values. Steps and parameters are
+        None, or upper bounds, where they depend on a dataset that is not prepared.
+    Raises:
+        WorkflowError: a key is wrong, or the cluster cannot place the worker.
+        NotFoundError: the source does not exist.
+    """
+    loaded = load_workflow(workflow_path, overrides)
+    workflow, store = loaded.workflow, storage_of(loaded)
+    with ray_session(address) if address else contextlib.nullcontext(local_resources()) as nodes:
+        placement = place_workflow(workflow, nodes)
+    found = lookup(loaded, store)
+    return {
+        "workflow": loaded.to_json(),
+        "storage": store.url,
+        "dataset": _dataset(found),
+        "batches": _batches(workflow, placement, found),
+        "parameters": _parameters(workflow, found),
+        "placement": placement.to_json(),
+        "cudnn": {"usable": not (obstacles := decide.cudnn_obstacles(workflow.model)), "prevented_by": obstacles},
+    }
+
+
+def _dataset(found: Lookup) -> dict[str, Any]:
+    shards = {name: len(split.shards) for name, split in found.dataset.manifest.splits.items()} if found.dataset else None
+    return {
+        "fingerprint": found.fingerprint,
+        "cache": "hit" if found.hit else "miss",
+        "reason": found.reason,
+        "chunks": len(found.source.chunks()),
+        "shards": shards,
+    }
+
+
+def _batches(workflow: Workflow, placement: Placement, found: Lookup) -> dict[str, Any]:
+    batches = decide.plan_batches(workflow.train.global_batch_size, placement.replicas)
+    steps = None
+    if found.dataset is not None:
+        split = found.dataset.manifest.splits["train"]
+        if isinstance(workflow.model, ClassifierModel):
+            steps = decide.classifier_steps(split.rows, batches.global_batch_size)
+        else:
+            steps = decide.stream_steps(split.tokens, batches.global_batch_size, workflow.model.window)
+    return {
+        "global_batch_size": batches.global_batch_size,
+        "per_replica_batch_size": batches.per_replica_batch_size,
+        "steps_per_epoch": steps,
+        "epochs": workflow.train.epochs,
+        "learning_rates": [decide.learning_rate(workflow.train, epoch) for epoch in range(workflow.train.epochs)],
+    }
+
+
+def _parameters(workflow: Workflow, found: Lookup) -> dict[str, Any]:
+    size = found.dataset.manifest.vocabulary_size if found.dataset else found.spec.vocabulary_size
+    if size is None:
+        return {"vocabulary_size": None, "exact": False, "layers": None, "total": None}
+    layers = decide.parameter_counts(workflow.model, size)
+    return {"vocabulary_size": size, "exact": found.hit, "layers": layers, "total": sum(layers.values())}

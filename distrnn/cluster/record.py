@@ -1,0 +1,92 @@
+"""The record of a run: opened when it starts or goes on, closed when it ends for whatever reason."""
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from distrnn.errors import DataError, DistrnnError, InterruptedRunError, UsageError, WorkflowError
+from distrnn.runs import RunStore, new_run_id
+from distrnn.workflow import LoadedWorkflow
+
+
+def start(runs: RunStore, loaded: LoadedWorkflow, overrides: Sequence[str] | Mapping[str, Any], run_id: str | None) -> dict[str, Any]:
+    """Record a new run.
+
+    Raises:
+        ConflictError: another run has this id.
+    """
+    now = datetime.now(UTC)
+    run_id = run_id or new_run_id(loaded.workflow.name, now)
+    document = {
+        "run_id": run_id,
+        "status": "running",
+        "started_at": now.isoformat(timespec="seconds"),
+        "workflow": loaded.workflow.name,
+        "workflow_file": loaded.file,
+        "overrides": dict(overrides) if isinstance(overrides, Mapping) else list(overrides),
+        "resolved_workflow": loaded.to_json(),
+        "fingerprint": None,
+    }
+    runs.create(run_id, document)
+    return document
+
+
+def go_on(runs: RunStore, document: dict[str, Any], loaded: LoadedWorkflow) -> dict[str, Any]:
+    """Record that a run goes on.
+
+    Raises:
+        UsageError: it is finished.
+        WorkflowError: the workflow is another one now; names the key.
+    """
+    run_id = document["run_id"]
+    if document["status"] == "finished":
+        raise UsageError(f"run {run_id} is finished; there is nothing to go on with. See: distrnn runs show {run_id}")
+    if different := _first_difference(document["resolved_workflow"], loaded.to_json()):
+        key, then, now = different
+        raise WorkflowError(
+            f"key {key!r}: expected {then!r}, as in run {run_id}. Received: {now!r}. Start a new run to change it.", key=key
+        )
+    document = {**document, "status": "running"}
+    runs.save(run_id, document)
+    return document
+
+
+def with_dataset(runs: RunStore, document: dict[str, Any], fingerprint: str) -> dict[str, Any]:
+    """Record which dataset a run trains on.
+
+    Raises:
+        DataError: the run began with another one.
+    """
+    before = document["fingerprint"]
+    if before is not None and before != fingerprint:
+        raise DataError(
+            f"expected the data that run {document['run_id']} began with (dataset {before[:12]}). Received: dataset {fingerprint[:12]}. "
+            "Bring the data back, or start a new run."
+        )
+    document = {**document, "fingerprint": fingerprint}
+    runs.save(document["run_id"], document)
+    return document
+
+
+def _first_difference(then: Any, now: Any, key: str = "") -> tuple[str, Any, Any] | None:
+    if isinstance(then, dict) and isinstance(now, dict):
+        for part in [*then, *(part for part in now if part not in then)]:
+            if found := _first_difference(then.get(part), now.get(part), f"{key}.{part}" if key else part):
+                return found
+        return None
+    return None if then == now else (key, then, now)
+
+
+def stopped(runs: RunStore, document: dict[str, Any], error: BaseException) -> BaseException:
+    """Record how a run ended without a result; returns the error to raise, with the command that goes on."""
+    run_id = document["run_id"]
+    interrupted = isinstance(error, InterruptedRunError | KeyboardInterrupt)
+    with contextlib.suppress(DistrnnError, OSError):
+        runs.save(run_id, {**document, "status": "interrupted" if interrupted else "failed", "error": str(error)})
+    if not isinstance(error, InterruptedRunError):
+        return error
+    command = f"distrnn run {document['workflow_file']} --resume {run_id}"
+    return InterruptedRunError(
+        f"run {run_id} was {error.message}; what is done is kept. Go on with: {command}", signal=error.fields["signal"]
+    )
