@@ -1,0 +1,213 @@
+"""A published folder from anywhere is refused with a reason unless every byte of it makes sense."""
+
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from distrnn.errors import IntegrityError, NotFoundError
+from distrnn.runtime import Network
+from distrnn.runtime.form import MODEL_LIMIT_BYTES
+from fixtures_runtime import tiny_layers, write_form
+
+AGAIN = "Pull the model again, or publish it again."
+NAMES = "embedding/embeddings, lstm_0/bias, lstm_0/kernel, lstm_0/recurrent_kernel, output/bias, output/kernel"
+
+
+def refusal(folder: Path) -> str:
+    with pytest.raises(IntegrityError) as caught:
+        Network.load(folder)
+    return str(caught.value)
+
+
+def set_key(layer: int, key: str, value: Any) -> Callable[[list[dict[str, Any]]], object]:
+    return lambda layers: layers[layer].__setitem__(key, value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            set_key(1, "type", "gru"),
+            "model.json layer 'lstm_0': expected a type out of embedding, batch_normalization, lstm, dense. Received: 'gru'.",
+        ),
+        (
+            set_key(1, "go_backwards", True),
+            "model.json layer 'lstm_0': expected the keys type, name, units, return_sequences, stateful. "
+            "Received: type, name, units, return_sequences, stateful, go_backwards.",
+        ),
+        (
+            lambda layers: layers[0].pop("mask_zero"),
+            "model.json layer 'embedding': expected the keys type, name, mask_zero. Received: type, name.",
+        ),
+        (set_key(1, "units", True), "model.json layer 'lstm_0': expected 'units' of type int. Received: True."),
+        (set_key(1, "units", 0), "model.json layer 'lstm_0': expected 'units' from 1 to 1048576. Received: 0."),
+        (
+            set_key(2, "activation", "relu"),
+            "model.json layer 'output': expected an activation out of linear, sigmoid, softmax. Received: 'relu'.",
+        ),
+        (set_key(2, "name", "lstm_0"), "model.json: expected layers with different names. Received: 'lstm_0' twice."),
+        (set_key(2, "name", None), "model.json: expected layer 2 with a 'type' and a 'name'. Received: {RECEIVED}."),
+        (
+            lambda layers: layers.pop(0),
+            "model.json: expected an embedding, then other layers, one lstm at least. Received: lstm, dense.",
+        ),
+        (
+            lambda layers: layers.pop(1),
+            "model.json: expected an embedding, then other layers, one lstm at least. Received: embedding, dense.",
+        ),
+        (
+            lambda layers: layers.insert(1, {**layers[1], "name": "first", "return_sequences": False}),
+            "model.json layer 'first': expected return_sequences true before another lstm. Received: false.",
+        ),
+        (lambda layers: layers.clear(), "model.json: expected 'layers', a list of 1 to 256 layers. Received: []."),
+    ],
+)
+def test_layers_that_make_no_sense(tmp_path: Path, change: Callable[[Any], object], message: str) -> None:
+    layers, weights = tiny_layers()
+    change(layers)
+    received = "{'type': 'dense', 'name': None, 'units': 1, 'activation': 'sigmoid'}"
+    assert refusal(write_form(tmp_path, layers, weights)) == f"{message.replace('{RECEIVED}', received)} {AGAIN}"
+
+
+@pytest.mark.parametrize("epsilon", [0.0, -1.0, float("nan"), 2.0])
+def test_an_epsilon_that_makes_no_sense(tmp_path: Path, epsilon: float) -> None:
+    layers, weights = tiny_layers(normalized=True)
+    layers[1]["epsilon"] = epsilon
+    expected = f"model.json layer 'normal': expected 'epsilon' above 0 and at most 1. Received: {epsilon}. {AGAIN}"
+    assert refusal(write_form(tmp_path, layers, weights)) == expected
+
+
+@pytest.mark.parametrize(
+    ("key", "array", "message"),
+    [
+        ("embedding/embeddings", np.zeros(3, "f4"), "expected the shape [ids, features]. Received: [3]."),
+        ("embedding/embeddings", np.zeros((0, 3), "f4"), "expected the shape [ids, features]. Received: [0, 3]."),
+        ("lstm_0/kernel", np.zeros((3, 12), "f4"), "expected the shape [3, 16]. Received: [3, 12]."),
+        ("lstm_0/recurrent_kernel", np.zeros((3, 16), "f4"), "expected the shape [4, 16]. Received: [3, 16]."),
+        ("lstm_0/bias", np.zeros((2, 16), "f4"), "expected the shape [16]. Received: [2, 16]."),
+        ("output/kernel", np.zeros((4, 2), "f4"), "expected the shape [4, 1]. Received: [4, 2]."),
+        ("output/bias", np.zeros(1, "f8"), "expected float32. Received: float64."),
+        ("output/bias", np.array([np.nan], "f4"), "expected finite numbers. Received: infinities, or what is no number."),
+    ],
+)
+def test_arrays_that_do_not_fit(tmp_path: Path, key: str, array: np.ndarray, message: str) -> None:
+    layers, weights = tiny_layers()
+    assert refusal(write_form(tmp_path, layers, {**weights, key: array})) == f"weights.npz {key}: {message} {AGAIN}"
+
+
+def test_a_variance_below_zero(tmp_path: Path) -> None:
+    layers, weights = tiny_layers(normalized=True)
+    weights["normal/moving_variance"] = np.array([1.0, -1.0, 1.0], "f4")
+    expected = f"weights.npz normal/moving_variance: expected no negative numbers. Received: some. {AGAIN}"
+    assert refusal(write_form(tmp_path, layers, weights)) == expected
+
+
+def test_a_missing_array(tmp_path: Path) -> None:
+    layers, weights = tiny_layers()
+    del weights["output/bias"]
+    expected = f"weights.npz: expected the arrays {NAMES}. Received: {NAMES.replace('output/bias, ', '')}. {AGAIN}"
+    assert refusal(write_form(tmp_path, layers, weights)) == expected
+
+
+def test_an_array_that_no_layer_has(tmp_path: Path) -> None:
+    layers, weights = tiny_layers()
+    weights["payload"] = np.zeros(1, "f4")
+    expected = f"weights.npz: expected the arrays {NAMES}. Received: {NAMES}, payload. {AGAIN}"
+    assert refusal(write_form(tmp_path, layers, weights)) == expected
+
+
+def test_a_pickled_object_is_not_loaded(tmp_path: Path) -> None:
+    layers, weights = tiny_layers()
+    folder = write_form(tmp_path, layers, {**weights, "output/bias": np.array([{}], dtype=object)})
+    assert refusal(folder) == f"weights.npz output/bias: expected float32. Received: object. {AGAIN}"
+
+
+def test_a_compressed_array_is_not_unpacked(tmp_path: Path) -> None:
+    layers, weights = tiny_layers()
+    folder = write_form(tmp_path, layers, weights)
+    np.savez_compressed(folder / "weights.npz", **weights)
+    expected = f"weights.npz embedding/embeddings: expected an array that is not compressed. Received: a compressed one. {AGAIN}"
+    assert refusal(folder) == expected
+
+
+def test_a_header_that_promises_more_than_there_is_asks_for_no_memory(tmp_path: Path) -> None:
+    layers, weights = tiny_layers()
+    folder = write_form(tmp_path, layers, weights)
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": (1 << 40, 4)})
+    with zipfile.ZipFile(folder / "weights.npz", "w") as archive:
+        for key, array in weights.items():
+            body = io.BytesIO()
+            np.save(body, array)
+            archive.writestr(f"{key}.npy", header.getvalue() if key == "embedding/embeddings" else body.getvalue())
+    expected = f"weights.npz embedding/embeddings: expected {1 << 44} bytes for the shape [{1 << 40}, 4]. Received: 0 bytes. {AGAIN}"
+    assert refusal(folder) == expected
+
+
+def test_a_damaged_archive(tmp_path: Path) -> None:
+    folder = write_form(tmp_path, *tiny_layers())
+    path = folder / "weights.npz"
+    path.write_bytes(path.read_bytes()[:100])
+    assert refusal(folder) == f"weights.npz: expected a NumPy archive. Received: File is not a zip file. {AGAIN}"
+
+
+def test_an_altered_byte_is_noticed_without_a_digest(tmp_path: Path) -> None:
+    folder = write_form(tmp_path, *tiny_layers())
+    path = folder / "weights.npz"
+    body = bytearray(path.read_bytes())
+    body[200] ^= 1
+    path.write_bytes(body)
+    expected = f"weights.npz: expected a NumPy archive. Received: Bad CRC-32 for file 'embedding/embeddings.npy'. {AGAIN}"
+    assert refusal(folder) == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("[1]", f"model.json: expected a JSON object. Received: list. {AGAIN}"),
+        ("{}", f"model.json: expected format 1. Received: None. {AGAIN}"),
+        ('{"format": true}', f"model.json: expected format 1. Received: True. {AGAIN}"),
+        (
+            '{"format": 2}',
+            "model.json: expected format 1. Received: 2. A newer distrnn published this model; upgrade this one.",
+        ),
+        ("{", f"model.json: expected JSON. Received: Expecting property name enclosed in double quotes: line 1 column 2 (char 1). {AGAIN}"),
+        (" " * (MODEL_LIMIT_BYTES + 1), f"model.json: expected at most 1048576 bytes. Received: more. {AGAIN}"),
+    ],
+)
+def test_a_document_that_is_none(tmp_path: Path, body: str, message: str) -> None:
+    folder = write_form(tmp_path, *tiny_layers())
+    (folder / "model.json").write_text(body, encoding="utf-8")
+    assert refusal(folder) == message
+
+
+def test_a_document_nested_beyond_reason(tmp_path: Path) -> None:
+    folder = write_form(tmp_path, *tiny_layers())
+    (folder / "model.json").write_text("[" * 100_000, encoding="utf-8")
+    assert refusal(folder).startswith("model.json: expected JSON. Received: maximum recursion depth exceeded")
+
+
+@pytest.mark.parametrize("file", ["model.json", "weights.npz"])
+def test_a_missing_file(tmp_path: Path, file: str) -> None:
+    folder = write_form(tmp_path, *tiny_layers())
+    (folder / file).unlink()
+    with pytest.raises(NotFoundError) as caught:
+        Network.load(folder)
+    expected = f"no model here: expected the file {folder / file}. Name a folder that `distrnn pull REF --dest FOLDER` has filled."
+    assert str(caught.value) == expected
+
+
+def test_arrays_in_column_order_are_read_as_they_are_meant(tmp_path: Path) -> None:
+    layers, weights = tiny_layers()
+    tokens = np.array([[1, 2, 3]])
+    expected = Network.load(write_form(tmp_path / "rows", layers, weights)).predict(tokens)
+    columns = {key: np.asfortranarray(array) for key, array in weights.items()}
+
+    assert json.loads((tmp_path / "rows" / "model.json").read_text())["format"] == 1
+    np.testing.assert_array_equal(Network.load(write_form(tmp_path / "columns", layers, columns)).predict(tokens), expected)

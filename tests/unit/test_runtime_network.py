@@ -1,0 +1,135 @@
+"""The NumPy network computes what its layers mean, whatever road it takes: table or distinct tokens, shared padding, batches, steps."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from distrnn.errors import DataError
+from distrnn.runtime import Network, network
+from fixtures_runtime import reference, tiny_layers, write_form
+
+TOLERANCE = 1e-5
+
+
+def random_tokens(rows: int, steps: int, ids: int, seed: int) -> np.ndarray:
+    """Ids with runs of padding at both ends and inside: int32 [rows, steps]."""
+    generator = np.random.default_rng(seed)
+    tokens = generator.integers(0, ids, (rows, steps), dtype=np.int32)
+    positions = np.arange(steps)
+    tokens[positions < generator.integers(0, steps + 1, (rows, 1))] = 0
+    return tokens
+
+
+@given(
+    units=st.lists(st.integers(1, 5), min_size=1, max_size=3).map(tuple),
+    features=st.integers(1, 4),
+    outputs=st.integers(1, 3),
+    activation=st.sampled_from(["sigmoid", "softmax", "linear"]),
+    sequences=st.booleans(),
+    mask_zero=st.booleans(),
+    normalized=st.booleans(),
+    rows=st.integers(1, 6),
+    steps=st.integers(1, 7),
+    seed=st.integers(0, 1000),
+)
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_predict_equals_the_reference(tmp_path: Path, rows: int, steps: int, seed: int, **keys) -> None:
+    layers, weights = tiny_layers(seed=seed, **keys)
+    tokens = random_tokens(rows, steps, 8, seed)
+    predicted = Network.load(write_form(tmp_path, layers, weights)).predict(tokens)
+
+    assert predicted.dtype == np.float32
+    np.testing.assert_allclose(predicted, reference(layers, weights, tokens), rtol=0, atol=TOLERANCE)
+
+
+def test_more_rows_than_a_batch_keep_their_order(tmp_path: Path) -> None:
+    layers, weights = tiny_layers()
+    tokens = random_tokens(2 * network.MAX_ROWS + 3, 6, 8, 1)
+
+    predicted = Network.load(write_form(tmp_path, layers, weights)).predict(tokens)
+
+    np.testing.assert_allclose(predicted, reference(layers, weights, tokens), rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("limit", [0, network.TABLE_LIMIT_BYTES])
+def test_a_vocabulary_too_large_for_a_table_predicts_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
+    monkeypatch.setattr(network, "TABLE_LIMIT_BYTES", limit)
+    layers, weights = tiny_layers(ids=30, sequences=True, outputs=3, activation="softmax")
+    model, tokens = Network.load(write_form(tmp_path, layers, weights)), random_tokens(9, 6, 30, 2)
+    expected = reference(layers, weights, tokens)
+
+    np.testing.assert_allclose(model.predict(tokens), expected, rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(model.step(tokens[:, 0], model.initial_state(9))[0], expected[:, 0], rtol=0, atol=TOLERANCE)
+
+
+@given(cuts=st.sets(st.integers(1, 11)), mask_zero=st.booleans(), units=st.sampled_from([(4,), (4, 3)]), seed=st.integers(0, 1000))
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_sequence_cut_anywhere_goes_on_with_its_state(tmp_path: Path, cuts: set[int], mask_zero: bool, units, seed: int) -> None:
+    layers, weights = tiny_layers(sequences=True, outputs=5, activation="softmax", units=units, mask_zero=mask_zero, seed=seed)
+    tokens = np.random.default_rng(seed).integers(1, 8, (3, 12), dtype=np.int32)
+    model = Network.load(write_form(tmp_path, layers, weights))
+    state, parts = model.initial_state(3), []
+    for piece in np.split(tokens, sorted(cuts), axis=1):
+        outputs, state = model.forward(piece, state)
+        parts.append(outputs)
+
+    np.testing.assert_allclose(np.concatenate(parts, axis=1), model.predict(tokens), rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("mask_zero", [False, True])
+@pytest.mark.parametrize("units", [(4,), (4, 3)])
+def test_a_step_equals_a_window_of_one(tmp_path: Path, units: tuple[int, ...], mask_zero: bool) -> None:
+    layers, weights = tiny_layers(sequences=True, outputs=5, activation="softmax", units=units, mask_zero=mask_zero)
+    model, tokens = Network.load(write_form(tmp_path, layers, weights)), random_tokens(6, 7, 8, 3)
+    by_step = by_window = model.initial_state(6)
+    for position in range(7):
+        stepped, by_step = model.step(tokens[:, position], by_step)
+        window, by_window = model.forward(tokens[:, position : position + 1], by_window)
+        np.testing.assert_allclose(stepped, window[:, 0], rtol=0, atol=TOLERANCE)
+
+
+def test_a_step_leaves_the_state_it_was_given_as_it_was(tmp_path: Path) -> None:
+    model = Network.load(write_form(tmp_path, *tiny_layers(sequences=True, outputs=5, activation="softmax")))
+    _, state = model.step(np.array([3]), model.initial_state(1))
+    first, _ = model.step(np.array([4]), state)
+    model.forward(np.array([[5, 6, 7]]), state)
+    again, _ = model.step(np.array([4]), state)
+
+    np.testing.assert_array_equal(first, again)
+
+
+def test_padding_that_rows_begin_with_is_computed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Network.load(write_form(tmp_path, *tiny_layers()))
+    tokens = np.array([[0] * 9 + [5], [0] * 9 + [6]])
+    model.predict(tokens)
+    steps = []
+    forward = Network.forward
+    monkeypatch.setattr(Network, "forward", lambda self, tokens, state: steps.append(tokens.shape) or forward(self, tokens, state))
+    model.predict(tokens)
+
+    assert steps == [(2, 1)]
+
+
+def test_no_rows_give_no_rows(tmp_path: Path) -> None:
+    model = Network.load(write_form(tmp_path, *tiny_layers()))
+    assert model.predict(np.empty((0, 5), np.int32)).shape == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "message"),
+    [
+        (np.array([[1, 8]]), "token ids must be from 0 to 7. Received: 1 to 8"),
+        (np.array([[-1, 3]]), "token ids must be from 0 to 7. Received: -1 to 3"),
+        (np.array([1, 2]), "tokens must be whole numbers of shape [rows, steps], one step at least. Received: int64 [2]"),
+        (np.array([[1.0]]), "tokens must be whole numbers of shape [rows, steps], one step at least. Received: float64 [1, 1]"),
+        (np.empty((2, 0), int), "tokens must be whole numbers of shape [rows, steps], one step at least. Received: int64 [2, 0]"),
+    ],
+)
+def test_tokens_that_the_network_cannot_read(tmp_path: Path, tokens: np.ndarray, message: str) -> None:
+    model = Network.load(write_form(tmp_path, *tiny_layers()))
+    with pytest.raises(DataError) as caught:
+        model.predict(tokens)
+    assert str(caught.value) == message
