@@ -1,0 +1,31 @@
+"""The options that several verbs share, each declared once."""
+
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, errors too.", show_default=False)]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors.", show_default=False)]
+# `main` looks for it in the arguments, so that it holds for errors of the command line too.
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", show_default=False)]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.", show_default=False)]
+
+RegistryUrl = Annotated[
+    str | None,
+    typer.Option("--registry", metavar="URL", envvar="DISTRNN_REGISTRY", help="Folder or s3:// URL. Default: registry under DISTRNN_HOME."),
+]
+StorageUrl = Annotated[
+    str | None,
+    typer.Option("--storage", metavar="URL", envvar="DISTRNN_STORAGE", help="Folder or s3:// URL. Default: storage under DISTRNN_HOME."),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the workflow, for instance train.epochs=3. Repeatable."),
+]
+Address = Annotated[str | None, typer.Option("--address", metavar="ADDRESS", help="A Ray cluster. Default: Ray is started here.")]
+WorkflowFile = Annotated[str, typer.Argument(metavar="WORKFLOW", help="The YAML file.", show_default=False)]
+Reference = Annotated[
+    str, typer.Argument(metavar="REF", help="NAME, NAME@ALIAS, NAME@v3 or NAME@sha256:…", show_default=False)
+]
+ModelName = Annotated[str, typer.Argument(metavar="NAME", help="The model.", show_default=False)]
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or last.")]

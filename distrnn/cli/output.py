@@ -1,0 +1,211 @@
+"""How results reach whoever asked: the document as JSON, or the same facts as text.
+
+A verb describes its text as blocks (a line, `Fields`, a `Table`); here it is decided how they look. Results go to stdout, everything
+else to stderr, so that a pipe gets what it asked for and nothing more.
+"""
+
+import json
+import math
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+from distrnn.errors import DistrnnError
+
+# Texts, labels and metadata may come from a stranger's registry; nothing in them may move the cursor or repaint the terminal.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_NUMBER = re.compile(r"[-+]?[\d,]+(\.\d+)?%?|–")
+NOTHING = "–"
+GAP = "  "
+
+
+@dataclass(frozen=True)
+class Fields:
+    """Names and values, one a line; a value that is None is left out."""
+
+    pairs: Mapping[str, Any]
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under column names; columns of numbers are right-aligned."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+    title: str = ""
+
+
+Block = str | Fields | Table
+
+
+class Output:
+    """The two ways out of the program.
+
+    Args:
+        json: stdout is one JSON document, and nothing else.
+        quiet: nothing on stderr but errors.
+    """
+
+    def __init__(self, *, json: bool = False, quiet: bool = False) -> None:
+        self.json, self.quiet = json, quiet
+
+    def result(self, document: Any, *blocks: Block) -> None:
+        """Show what was asked for: `document` with `--json`, else the blocks."""
+        if self.json:
+            write(sys.stdout, to_json(document, sys.stdout))
+            return
+        for position, block in enumerate(blocks):
+            if position and (not isinstance(block, str) or not isinstance(blocks[position - 1], str)):
+                write(sys.stdout, "\n")
+            _show(block, sys.stdout)
+
+    def note(self, text: str) -> None:
+        """Tell the person at the terminal something beside the result."""
+        if not self.quiet:
+            write(sys.stderr, printable(text) + "\n")
+
+    def failure(self, error: DistrnnError) -> None:
+        """Show an error instead of a result."""
+        if self.json:
+            write(sys.stdout, to_json(error.to_json(), sys.stdout))
+        else:
+            complain(error.message)
+
+    def resolved(self, reference: str, name: str, number: int, digest: str) -> None:
+        """Say which version a reference means."""
+        self.note(f"{reference} is {name}@v{number} ({short_digest(digest)})")
+
+
+def complain(message: str) -> None:
+    """One error on stderr, whatever stdout holds."""
+    write(sys.stderr, f"error: {printable(message)}\n")
+
+
+def to_json(document: Any, stream: TextIO) -> str:
+    """A document as JSON that `stream` can carry; numbers JSON has no word for become null."""
+    body = json.dumps(_finite(document), indent=2, ensure_ascii=False, allow_nan=False)
+    try:
+        body.encode(stream.encoding or "utf-8")
+    except UnicodeEncodeError:
+        body = json.dumps(_finite(document), indent=2, allow_nan=False)
+    return body + "\n"
+
+
+def write(stream: TextIO, text: str) -> None:
+    """Write text, escaping what the stream's encoding has no characters for."""
+    encoding = stream.encoding or "utf-8"
+    stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    stream.flush()
+
+
+def printable(text: str) -> str:
+    """`text` without control characters other than tabs and line ends."""
+    return _CONTROL.sub("", text)
+
+
+def cell(value: Any) -> str:
+    """A value as a person reads it."""
+    if value is None:
+        return NOTHING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.4f}" if math.isfinite(value) else str(value)
+    if isinstance(value, list | tuple):
+        return ", ".join(cell(item) for item in value) or NOTHING
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {cell(item)}" for key, item in value.items()) or NOTHING
+    return printable(str(value))
+
+
+def short_digest(digest: str) -> str:
+    """The first twelve digits of a digest: enough to refer to it."""
+    return f"sha256:{digest.removeprefix('sha256:')[:12]}"
+
+
+def size(count_bytes: int) -> str:
+    """Bytes as a person reads them."""
+    amount, units = float(count_bytes), ["B", "kB", "MB", "GB", "TB"]
+    while amount >= 1000 and len(units) > 1:
+        amount, units = amount / 1000, units[1:]
+    return f"{amount:.0f} {units[0]}" if units[0] == "B" else f"{amount:.1f} {units[0]}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person reads them."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+
+
+def _show(block: Block, stream: TextIO) -> None:
+    if isinstance(block, str):
+        write(stream, printable(block) + "\n")
+        return
+    if block.title:
+        _show_title(block.title, stream)
+    if isinstance(block, Fields):
+        pairs = [(name, cell(value)) for name, value in block.pairs.items() if value is not None]
+        width = max((len(name) for name, _ in pairs), default=0)
+        write(stream, "".join(f"{name:<{width}}{GAP}{value}\n" for name, value in pairs))
+    elif stream.isatty():
+        _show_rich(block, stream)
+    else:
+        write(stream, _aligned(block))
+
+
+def _show_title(title: str, stream: TextIO) -> None:
+    if not stream.isatty():
+        write(stream, title + "\n")
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    Console(file=stream).print(Text(title, style="bold"))
+
+
+def _show_rich(table: Table, stream: TextIO) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    rows = _cells(table)
+    shown = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    for index, column in enumerate(table.columns):
+        shown.add_column(column, justify="right" if _is_numeric(rows, index) else "left", overflow="fold")
+    for row in rows:
+        shown.add_row(*(Text(value) for value in row))
+    Console(file=stream).print(shown)
+
+
+def _aligned(table: Table) -> str:
+    rows = _cells(table)
+    lines = [[column.upper() for column in table.columns], *rows]
+    widths = [max(len(line[index]) for line in lines) for index in range(len(table.columns))]
+    right = [_is_numeric(rows, index) for index in range(len(table.columns))]
+    padded = [[value.rjust(w) if r else value.ljust(w) for value, w, r in zip(line, widths, right, strict=True)] for line in lines]
+    return "".join(GAP.join(line).rstrip() + "\n" for line in padded)
+
+
+def _cells(table: Table) -> list[list[str]]:
+    return [[cell(value).replace("\n", " ") for value in row] for row in table.rows]
+
+
+def _is_numeric(rows: Sequence[Sequence[str]], index: int) -> bool:
+    return bool(rows) and all(_NUMBER.fullmatch(row[index]) for row in rows)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,190 @@
+"""`distrnn plan`, `run` and `prepare`: what is done with a workflow file."""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+
+import typer
+
+from distrnn.cli.extras import require
+from distrnn.cli.options import Address, Debug, Json, Quiet, RegistryUrl, Settings, WorkflowFile
+from distrnn.cli.output import Block, Fields, Output, Table, complain, duration, short_digest
+from distrnn.cli.progress import shown
+from distrnn.errors import GateRefusedError
+
+NewRunId = Annotated[str | None, typer.Option("--run-id", metavar="ID", help="Name of the run. Default: workflow, time, four digits.")]
+Resume = Annotated[str | None, typer.Option("--resume", metavar="RUN", help="Go on with a run that was stopped: its id, or last.")]
+Shared = Annotated[
+    bool, typer.Option("--shared-filesystem", help="Local paths are the same folders on every node of the cluster.", show_default=False)
+]
+
+
+def plan(workflow: WorkflowFile, settings: Settings = None, json: Json = False, debug: Debug = False) -> None:
+    """Show what a run would do: the resolved workflow, the dataset, steps, parameters, placement. Nothing is started."""
+    _check(workflow, settings, "plan")
+    from distrnn.cluster import pipeline
+
+    document = pipeline.plan(workflow, settings or [])
+    Output(json=json).result(document, *plan_blocks(document))
+
+
+def run(
+    workflow: WorkflowFile,
+    settings: Settings = None,
+    address: Address = None,
+    run_id: NewRunId = None,
+    resume: Resume = None,
+    shared_filesystem: Shared = False,
+    registry: RegistryUrl = None,
+    quiet: Quiet = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Prepare the dataset, train, evaluate, register and promote. Exits 4 where the gate refuses; the version is published all the same."""
+    _check(workflow, settings, "run")
+    from distrnn.cluster.pipeline import run_workflow
+
+    out = Output(json=json, quiet=quiet)
+    with shown(out) as progress:
+        result = run_workflow(
+            workflow,
+            settings or [],
+            address=address,
+            run_id=run_id,
+            resume=resume,
+            registry=registry,
+            shared_filesystem=shared_filesystem,
+            progress=progress,
+        )
+    document = result.to_json()
+    out.result(document, *run_blocks(document))
+    if (document["promotion"] or {}).get("decision") == "refused":
+        refused = refusal(document)
+        complain(refused.message)
+        raise typer.Exit(refused.exit_code)
+    out.note(f"Next: {_next_step(document)}")
+
+
+def prepare(
+    workflow: WorkflowFile,
+    settings: Settings = None,
+    address: Address = None,
+    quiet: Quiet = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Prepare the dataset only; where it is prepared already, nothing is done."""
+    _check(workflow, settings, "prepare")
+    from distrnn.cluster.pipeline import prepare_workflow
+
+    out = Output(json=json, quiet=quiet)
+    with shown(out) as progress:
+        document = prepare_workflow(workflow, settings or [], address=address, progress=progress)
+    out.result(document, Fields(_dataset(document["dataset"]) | {"took": _took(document["seconds"])}))
+
+
+def _check(workflow: str, settings: list[str] | None, verb: str) -> None:
+    """Find a mistake in the workflow before the seconds that it takes to import Ray."""
+    from distrnn.workflow import load_workflow
+
+    load_workflow(workflow, settings or [])
+    require("train", verb)
+
+
+def run_blocks(document: Mapping[str, Any]) -> Iterator[Block]:
+    """The document of `run --json` as a person reads it."""
+    version = document.get("version")
+    yield Fields(
+        {
+            "run": document["run_id"],
+            "workflow": document["workflow"],
+            **_dataset(document["dataset"]),
+            "model": f"{version['name']}@v{version['number']} ({short_digest(version['digest'])})" if version else None,
+            "report": document["report"],
+            "took": _took(document["seconds"]),
+        }
+    )
+    measured = document["metrics"] or {}
+    rows = [["test", name, value] for name, value in measured.items()]
+    rows += [["training", name, value] for name, value in document["train_metrics"].items() if value is not None]
+    yield Table(["split", "figure", "value"], rows)
+    if promotion := document.get("promotion"):
+        yield from _promotion(promotion)
+
+
+def plan_blocks(document: Mapping[str, Any]) -> Iterator[Block]:
+    """A plan as a person reads it: the workflow as YAML, then a section for each decision."""
+    import yaml
+
+    sections = dict(document)
+    if "workflow" in sections:
+        yield "# the workflow, with everything that was left to defaults"
+        yield yaml.safe_dump(sections.pop("workflow"), sort_keys=False, allow_unicode=True).rstrip()
+    plain = {_words(key): value for key, value in sections.items() if not isinstance(value, Mapping)}
+    if plain:
+        yield Fields(plain)
+    for key, value in sections.items():
+        if isinstance(value, Mapping) and value:
+            yield Fields(dict(_flat(value)), title=_words(key))
+
+
+def refusal(document: Mapping[str, Any]) -> GateRefusedError:
+    """The error that a refused promotion ends with."""
+    version, promotion = document["version"], document["promotion"]
+    broken = [_requirement(rule) for rule in promotion["rules"] if not rule["passed"]]
+    return GateRefusedError(
+        f"{version['name']}@v{version['number']} is published, but {promotion['alias']} was not moved to it: {'; '.join(broken)}. "
+        f"See the report: {document['report']}"
+    )
+
+
+def _requirement(rule: Mapping[str, Any]) -> str:
+    candidate, required = rule["candidate"], rule["required"]
+    got = "no finite value" if candidate is None else f"{candidate:.4f}"
+    if required is None:
+        return f"{rule['metric']} was {got}"
+    if isinstance(required, str):
+        return f"{rule['metric']} must be {required}, received {got}"
+    against = "the holder's" if required == rule["holder"] else "the required"
+    return f"{rule['metric']} was {got} against {against} {required:.4f}"
+
+
+def _promotion(promotion: Mapping[str, Any]) -> Iterator[Block]:
+    forced = " (forced)" if promotion.get("forced") else ""
+    yield Table(
+        ["rule", "candidate", "holder", "required", "passed"],
+        [[rule["metric"], rule["candidate"], rule["holder"], rule["required"], rule["passed"]] for rule in promotion["rules"]],
+        title=f"{promotion['alias']}: {promotion['decision']}{forced}",
+    )
+
+
+def _dataset(dataset: Mapping[str, Any]) -> dict[str, Any]:
+    found = "already prepared" if dataset["cache"] == "hit" else "prepared now"
+    return {"dataset": f"{dataset['fingerprint'][:16]} ({found})", "distinct tokens": dataset["distinct_tokens"], "path": dataset["path"]}
+
+
+def _took(seconds: Mapping[str, float]) -> str:
+    stages = ", ".join(f"{stage} {duration(value)}" for stage, value in seconds.items())
+    return f"{duration(sum(seconds.values()))} ({stages})" if len(seconds) > 1 else duration(sum(seconds.values()))
+
+
+def _next_step(document: Mapping[str, Any]) -> str:
+    version = document["version"]
+    if version is None:
+        return f"distrnn runs report {document['run_id']}"
+    reference = f"{version['name']}@v{version['number']}"
+    if "accuracy" in (document["metrics"] or {}):
+        return f'distrnn predict {reference} "some text"'
+    return f"distrnn models show {reference}"
+
+
+def _flat(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in section.items():
+        name = f"{prefix}{_words(key)}"
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{name}, ")
+        else:
+            yield name, value
+
+
+def _words(key: str) -> str:
+    return key.replace("_", " ")
