@@ -1,0 +1,60 @@
+"""Every `distrnn …` command that a document shows is one that the command line takes."""
+
+import re
+import shlex
+
+import pytest
+import typer.main
+
+from distrnn.cli.main import app
+
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+COMMAND = re.compile(r"^(?: {4})?(?:\$ )?(?:\.venv/bin/)?(distrnn .*)$")
+
+
+def commands(text):
+    """The commands in the code blocks of a Markdown text, continued lines joined."""
+    lines = text.replace("\\\n", " ").splitlines()
+    fenced = False
+    for line in lines:
+        if line.startswith("```"):
+            fenced = not fenced
+        elif (fenced or line.startswith("    ")) and (match := COMMAND.match(line)):
+            yield match[1]
+
+
+def parse(command):
+    """Parse a command without running it; raises what the command line would complain about."""
+    words = shlex.split(command, comments=True)[1:]
+    for redirection in (">", "|", "&&"):
+        words = words[: words.index(redirection)] if redirection in words else words
+    verb = typer.main.get_command(app)
+    while getattr(verb, "commands", None) and words and not words[0].startswith("-"):
+        assert words[0] in verb.commands, f"no verb {words[0]!r} in: {command}"
+        verb = verb.commands[words.pop(0)]
+    if "--help" not in words and "--version" not in words:
+        verb.make_context(verb.name, words)
+
+
+def test_commands_are_found_in_code_blocks_only():
+    text = "distrnn no\n\n    distrnn yes 1\n\n```\n$ distrnn yes 2 \\\n  --json\n```\n`distrnn no`\n"
+    assert [re.sub(r" +", " ", command) for command in commands(text)] == ["distrnn yes 1", "distrnn yes 2 --json"]
+
+
+@pytest.mark.parametrize("command", ["distrnn regsiter x", "distrnn pull", "distrnn pull x --fro numpy", "distrnn models lst"])
+def test_command_that_does_not_exist_is_noticed(command):
+    with pytest.raises(Exception, match=r"."):
+        parse(command)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_commands_of_a_document_parse(repo_root, document):
+    for command in commands((repo_root / document).read_text(encoding="utf-8")):
+        parse(command)
+
+
+def test_commands_in_the_workflows_headers_parse(repo_root):
+    for file in sorted((repo_root / "workflows").glob("*.yaml")):
+        for line in file.read_text(encoding="utf-8").splitlines():
+            if match := re.match(r"#\s+(distrnn .*)$", line):
+                parse(match[1])
