@@ -96,7 +96,8 @@ class ShardReader:
         return np.concatenate([np.diff(shard.offsets).astype(np.int64) for shard in self._shards] or [np.zeros(0, np.int64)])
 
     def span(self, start: int, stop: int) -> IntArray:
-        """Tokens [start, stop) of the split read as one stream; a view where they lie in one shard."""
+        """Tokens [start, stop) of the split read as one stream; a view where they lie in one shard; ends with it."""
+        stop = min(stop, self.tokens)
         first = int(np.searchsorted(self._first_token, start, "right")) - 1
         parts = []
         while start < stop:

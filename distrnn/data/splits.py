@@ -90,15 +90,15 @@ class Part(NamedTuple):
 def cut_corpus(text: str, rules: SplitRules) -> Iterator[Part]:
     """Cut a corpus into training text, validation text and, at its very end, test text; parts that are empty are left out."""
     stop = len(text)
-    test = _line_start(text, stop - round(stop * (rules.test_fraction or 0.0)))
-    validation = _line_start(text[:test], test - round(test * rules.validation_fraction))
+    test = _clean_cut(text, stop - round(stop * (rules.test_fraction or 0.0)))
+    validation = _clean_cut(text[:test], test - round(test * rules.validation_fraction))
     parts = (Part("train", 0, validation), Part("validation", validation, test), Part("test", test, stop))
     yield from (part for part in parts if part.stop > part.start)
 
 
-def _line_start(text: str, position: int) -> int:
-    """The next line's start if it is near (a hundredth of the text), so that no word is cut; else `position`."""
+def _clean_cut(text: str, position: int) -> int:
+    """The start of the next line, or else word, if it is near (a hundredth of the text), so that no word is cut; else `position`."""
     if position >= len(text):
         return position
-    found = text.find("\n", position, position + len(text) // 100)
-    return position if found < 0 else found + 1
+    near = position + len(text) // 100
+    return text.find("\n", position, near) + 1 or text.find(" ", position, near) + 1 or position

@@ -15,7 +15,7 @@ from distrnn.data.sources import Chunk, read_chunk
 from distrnn.data.sources.base import final_splits
 from distrnn.data.splits import TEST
 from distrnn.data.tokenize_arrow import Tokens, tokenize_column
-from distrnn.data.vocabulary import counts_table
+from distrnn.data.vocabulary import counts_batch
 from distrnn.storage import Store
 from distrnn.text import TokenizerSpec
 
@@ -69,7 +69,7 @@ def stage_chunk(chunk: Chunk, spec: TokenizerSpec, store: Store, area: str) -> S
     store.put(staged_key(area, chunk.index, "rows"), to_ipc(_batches(rows, np.bincount(splits, minlength=len(SPLITS)))))
     learned = np.repeat(splits != TEST, tokens.lengths)
     counts = np.bincount(tokens.ids[learned], minlength=len(tokens.dictionary)).astype(np.int64)
-    store.put(staged_key(area, chunk.index, "dictionary"), to_ipc(counts_table(tokens.dictionary, counts).combine_chunks().to_batches()))
+    store.put(staged_key(area, chunk.index, "dictionary"), to_ipc([counts_batch(tokens.dictionary, counts)]))
     held_out = table.filter(pa.array(splits == TEST))
     if len(held_out):
         store.put(staged_key(area, chunk.index, "texts"), to_ipc(held_out.combine_chunks().to_batches()))
@@ -86,7 +86,7 @@ def read_staged(store: Store, area: str, index: int, what: str) -> pa.RecordBatc
 
 
 def to_ipc(batches: list[pa.RecordBatch]) -> pa.Buffer:
-    """Record batches as the bytes of an uncompressed Arrow IPC file."""
+    """Record batches, one at least, as the bytes of an uncompressed Arrow IPC file."""
     sink = pa.BufferOutputStream()
     with pa.ipc.new_file(sink, batches[0].schema) as writer:
         for batch in batches:

@@ -4,6 +4,7 @@ import hashlib
 import json
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -35,14 +36,14 @@ class CountMerger:
 
     def _merged(self) -> pa.Table:
         if not self._pending:
-            return counts_table(pa.array([], pa.string()), np.zeros(0, np.int64))
+            return pa.Table.from_batches([counts_batch(pa.array([], pa.string()), np.zeros(0, np.int64))])
         table = pa.concat_tables(self._pending).group_by("token", use_threads=False).aggregate([("count", "sum")])
         return pa.table({"token": table["token"], "count": table["count_sum"]})
 
 
-def counts_table(tokens: pa.StringArray, counts: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> pa.Table:
-    """A chunk's counts as a table: D distinct tokens, counts int64 [D]."""
-    return pa.table({"token": tokens, "count": pa.array(counts, pa.int64())})
+def counts_batch(tokens: pa.StringArray, counts: npt.NDArray[np.int64]) -> pa.RecordBatch:
+    """A chunk's counts as (token, count): D distinct tokens, counts int64 [D]."""
+    return pa.RecordBatch.from_arrays([tokens, pa.array(counts, pa.int64())], names=["token", "count"])
 
 
 def cut(ranked: pa.Table, spec: TokenizerSpec) -> pa.Table:

@@ -1,6 +1,8 @@
 """The vectorised tokenizer equals the plain one on any text, and so do its edges that chance would seldom find."""
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,6 +57,18 @@ def test_a_slice_of_a_column_is_read_from_its_own_start() -> None:
     column = pa.array(["one two", "three", "four"], pa.large_string()).slice(1, 1)
     result = tokenize_column(column, TokenizerSpec("word", "fold", "strip"))
     assert (result.dictionary.to_pylist(), result.lengths.tolist()) == (["three"], [1])
+
+
+@pytest.mark.parametrize(("html", "rank", "distinct"), [("keep", 7, 88_582), ("strip", None, 88_582)])
+def test_the_real_reviews_have_the_published_words(shared_data, html: str, rank: int | None, distinct: int) -> None:
+    reviews = pq.read_table(shared_data / "imdb" / "train.parquet", columns=["text"])["text"].cast(pa.large_string()).combine_chunks()
+    result = tokenize_column(reviews, TokenizerSpec("word", "fold", html))  # type: ignore[arg-type]
+    counts = np.bincount(result.ids)
+    words = result.dictionary.to_pylist()
+    order = [words[number] for number in np.argsort(-counts, kind="stable")[:20]]
+    assert (order.index("br") + 1 if "br" in order else None, len(words)) == (rank, distinct)
+    if rank:
+        assert counts[words.index("br")] == 101_871
 
 
 def test_no_texts_give_no_tokens() -> None:

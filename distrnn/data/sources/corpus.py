@@ -106,13 +106,12 @@ class CorpusSource:
 
 
 def _spans(text: str, part: Part) -> Iterator[tuple[int, int]]:
-    """Pieces of a part, cut at line ends where there are any, so that no word is cut."""
+    """Pieces of a part, cut after a line end or else a space where there is one, so that no word is cut."""
     start = part.start
     while start < part.stop:
         stop = min(start + PIECE_CHARACTERS, part.stop)
         if stop < part.stop:
-            line_end = text.rfind("\n", start, stop)
-            stop = line_end + 1 if line_end >= 0 else stop
+            stop = text.rfind("\n", start, stop) + 1 or text.rfind(" ", start, stop) + 1 or stop
         yield start, stop
         start = stop
 

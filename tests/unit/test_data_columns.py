@@ -1,0 +1,63 @@
+"""Columns of users' files: what is taken, what is mended, and what the message says of the rest."""
+
+import pyarrow as pa
+import pytest
+
+from distrnn.data.columns import clean_sentiments, clean_text, require_columns
+from distrnn.errors import DataError
+
+
+def column(values, kind=None):
+    return pa.chunked_array([pa.array(values[:1], kind), pa.array(values[1:], kind)])
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.binary(), pa.large_binary()])
+def test_text_of_any_arrow_type_is_taken(kind):
+    assert clean_text(column(["a", "é", ""], kind), "f").to_pylist() == ["a", "é", ""]
+
+
+def test_dictionary_encoded_text_is_taken():
+    assert clean_text(column(["a", "b", "a"]).dictionary_encode(), "f").to_pylist() == ["a", "b", "a"]
+
+
+def test_bytes_that_are_no_utf8_become_the_replacement_character():
+    assert clean_text(column([b"caf\xe9", b"ok"], pa.binary()), "f").to_pylist() == ["caf\ufffd", "ok"]
+
+
+def test_a_row_without_text_is_named():
+    with pytest.raises(DataError) as caught:
+        clean_text(column(["a", "b", None]), "x.parquet, column 'text'")
+    assert str(caught.value) == (
+        "x.parquet, column 'text': expected a text in every row. Received: none in row 3. Fill it in or remove the row."
+    )
+
+
+def test_a_column_of_numbers_is_no_text():
+    with pytest.raises(DataError) as caught:
+        clean_text(column([1, 2]), "x.parquet, column 'text'")
+    assert str(caught.value) == (
+        "x.parquet, column 'text': expected text. Received: a column of int64. Name the file whose text column holds strings."
+    )
+
+
+@pytest.mark.parametrize("values", [[0, 1, 1], ["negative", "Positive", " pos "], [b"neg", b"1", b"pos"]])
+def test_labels_are_numbers_or_words(values):
+    assert clean_sentiments(column(values), "f").to_pylist() == [0, 1, 1]
+
+
+def test_a_row_without_a_label_is_named():
+    with pytest.raises(DataError) as caught:
+        clean_sentiments(column([0, None], pa.int8()), "f")
+    assert str(caught.value) == "f: expected a label in every row. Received: none in row 2. Fill it in or remove the row."
+
+
+def test_a_label_that_is_neither_is_named():
+    with pytest.raises(DataError) as caught:
+        clean_sentiments(column(["pos", "neg", "mixed"]), "f")
+    assert str(caught.value) == ("f: expected labels 0 and 1, or negative and positive. Received: 'mixed' in row 3. Correct the row.")
+
+
+def test_a_missing_column_is_named_beside_those_that_are_there():
+    with pytest.raises(DataError) as caught:
+        require_columns(["id", "body"], ["text", "label"], "x.parquet")
+    assert str(caught.value) == "x.parquet: expected columns text, label. Received: id, body. Rename or add text, label."
