@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from distrnn.client import load_model
-    from distrnn.cluster.pipeline import RunResult, run
+    from distrnn.cluster.pipeline import run
+    from distrnn.cluster.result import RunResult
     from distrnn.errors import DistrnnError
     from distrnn.registry import ModelVersion, Registry
 
@@ -24,7 +25,7 @@ _HOME = {
     "DistrnnError": "distrnn.errors",
     "ModelVersion": "distrnn.registry",
     "Registry": "distrnn.registry",
-    "RunResult": "distrnn.cluster.pipeline",
+    "RunResult": "distrnn.cluster.result",
     "load_model": "distrnn.client",
     "run": "distrnn.cluster.pipeline",
 }

@@ -4,7 +4,7 @@ Names follow DESIGN's rules: prefix `distrnn_`, base units as suffix, `_total` o
 ages, and no label whose values grow without end (run ids, digests, paths, users). Values are kept here and handed over as
 metric families at collection, because the library's own counters also export a `_created` series that breaks those rules.
 
-A run's figures are those of one execution: a counter of a run that writes a text file counts that execution.
+A run is one short process, so its values go on from the text file that the run before it left (`read_textfile`).
 """
 
 from collections.abc import Iterator
@@ -14,6 +14,7 @@ from typing import Literal
 
 from prometheus_client import CollectorRegistry, write_to_textfile
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 
@@ -34,7 +35,7 @@ METRICS: tuple[MetricSpec, ...] = (
         "counter",
         "",
         ("workflow", "outcome"),
-        "Runs by how they ended: promoted, refused, skipped or failed.",
+        "Runs by how they ended: promoted, refused, finished (there was no gate) or failed.",
     ),
     MetricSpec(
         "distrnn_workflow_last_success_timestamp_seconds",
@@ -106,6 +107,24 @@ class Telemetry(Collector):
     def write_textfile(self, path: str | Path) -> None:
         """Write the exposition format for node_exporter's textfile collector; readers never see half a file."""
         write_to_textfile(str(path), self.registry)
+
+    def read_textfile(self, path: str | Path) -> None:
+        """Go on from a text file: counters are added up, gauges that have no value yet keep the old one.
+
+        A file that is missing or not ours starts everything anew.
+        """
+        try:
+            families = list(text_string_to_metric_families(Path(path).read_text(encoding="utf-8")))
+        except (OSError, ValueError):
+            return
+        for sample in (sample for family in families for sample in family.samples):
+            spec = self._specs.get(sample.name)
+            if spec is None or set(sample.labels) != set(spec.labels):
+                continue
+            if spec.kind == "counter":
+                self.add(sample.name, sample.value, **sample.labels)
+            elif self.value(sample.name, **sample.labels) is None:
+                self.set(sample.name, sample.value, **sample.labels)
 
     def collect(self) -> Iterator[Metric]:
         """Hand over the metrics that have a value."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from distrnn.client import load_folder
-from distrnn.cluster import gate, lineage, preprocess, record
+from distrnn.cluster import gate, lineage, metrics, preprocess, record
 from distrnn.cluster.interrupts import Interrupts
 from distrnn.cluster.planning import place_workflow, storage_of
 from distrnn.cluster.preprocess import PreparedDataset
@@ -88,8 +88,11 @@ def run_workflow(
         try:
             result = execution.execute(address, shared_filesystem)
         except BaseException as error:
+            if not isinstance(error, InterruptedRunError):
+                metrics.write_failure(loaded.workflow.name)
             raise record.stopped(runs, execution.document, error) from None
     runs.save(result.run_id, {**execution.document, **result.to_json(), "status": "finished"})
+    metrics.write_result(result)
     return result
 
 

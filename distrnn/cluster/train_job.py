@@ -23,7 +23,6 @@ import ray
 from ray import train
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
-from distrnn.cluster import outcome
 from distrnn.cluster.channel import Mailbox, WorkerSide
 from distrnn.errors import DistrnnError, StorageError
 from distrnn.progress import Progress
@@ -157,6 +156,7 @@ def run_worker(config: dict[str, Any]) -> None:
 
 
 def _train(job: TrainJob, side: WorkerSide) -> None:
+    from distrnn.cluster import outcome
     from distrnn.data.dataset import open_dataset
     from distrnn.training import checkpoints
     from distrnn.training.job import Surroundings, train_and_export

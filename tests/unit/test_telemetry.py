@@ -10,7 +10,7 @@ def test_a_text_file_holds_the_values_and_nothing_else(tmp_path):
     telemetry.add("distrnn_workflow_runs_total", workflow="imdb-lstm", outcome="promoted")
     telemetry.write_textfile(tmp_path / "run.prom")
     assert (tmp_path / "run.prom").read_text() == (
-        "# HELP distrnn_workflow_runs_total Runs by how they ended: promoted, refused, skipped or failed.\n"
+        "# HELP distrnn_workflow_runs_total Runs by how they ended: promoted, refused, finished (there was no gate) or failed.\n"
         "# TYPE distrnn_workflow_runs_total counter\n"
         'distrnn_workflow_runs_total{outcome="promoted",workflow="imdb-lstm"} 1.0\n'
         "# HELP distrnn_eval_accuracy_ratio Share of held-out examples classified rightly, by candidate or holder.\n"
@@ -80,3 +80,24 @@ def test_a_gauge_cannot_be_added_to():
 def test_a_counter_cannot_shrink(amount):
     with pytest.raises(ValueError, match=r"^counter distrnn_workflow_runs_total can only grow"):
         Telemetry().add("distrnn_workflow_runs_total", amount, workflow="w", outcome="failed")
+
+
+def test_values_go_on_from_the_file_of_the_run_before(tmp_path):
+    path = tmp_path / "workflow.prom"
+    for accuracy in (0.8, 0.9, None):
+        telemetry = Telemetry()
+        telemetry.add("distrnn_workflow_runs_total", workflow="w", outcome="failed")
+        if accuracy is not None:
+            telemetry.set("distrnn_eval_accuracy_ratio", accuracy, model="m", role="candidate")
+        telemetry.read_textfile(path)
+        telemetry.write_textfile(path)
+    assert telemetry.value("distrnn_workflow_runs_total", workflow="w", outcome="failed") == 3
+    assert telemetry.value("distrnn_eval_accuracy_ratio", model="m", role="candidate") == 0.9
+
+
+def test_a_damaged_file_starts_everything_anew(tmp_path):
+    path = tmp_path / "workflow.prom"
+    path.write_text("no { metrics")
+    telemetry = Telemetry()
+    telemetry.read_textfile(path)
+    assert telemetry.value("distrnn_workflow_runs_total", workflow="w", outcome="failed") is None
