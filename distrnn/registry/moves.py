@@ -66,9 +66,8 @@ def promote(
     def step(record: AliasRecord) -> AliasRecord:
         measured_on = record.evaluation_set or evaluation_set
         holder = (record if rivals[0] == alias else book.read(rivals[0])).number if rivals else None
-        decision = decide(
-            alias, kept, figures.of(version.number, measured_on) or {}, figures.of(holder, measured_on), forced=force_reason is not None
-        )
+        beaten = None if holder is None or holder == version.number else figures.of(holder, measured_on)
+        decision = decide(alias, kept, figures.of(version.number, measured_on), beaten, forced=force_reason is not None)
         made.append(decision)
         why = {"reason": force_reason, "run_id": run_id, "forced": decision.forced, "decision": decision.to_json()}
         if not decision.promoted:
@@ -88,10 +87,8 @@ class _Figures:
         self.measure = measure
         self.known: dict[tuple[int, str | None], Mapping[str, Any]] = {}
 
-    def of(self, number: int | None, evaluation_set: str | None) -> Mapping[str, Any] | None:
-        """The figures of a version; None where there is no version."""
-        if number is None:
-            return None
+    def of(self, number: int, evaluation_set: str | None) -> Mapping[str, Any]:
+        """The figures of a version."""
         if (number, evaluation_set) not in self.known:
             candidate = self.candidate
             version = candidate if number == candidate.number else live(self.log, number, f"{candidate.name}@v{number}")
@@ -105,8 +102,8 @@ class _Figures:
             return recorded
         if self.measure is None:
             raise GateRefusedError(
-                f"{version} was measured on evaluation set {str(own)[:12]}, and the decision needs its figures on {str(evaluation_set)[:12]}. "
-                "Nothing was moved. Run the workflow, which measures both on one set."
+                f"{version} was measured on evaluation set {str(own)[:12]}, and the decision needs its figures on "
+                f"{str(evaluation_set)[:12]}. Nothing was moved. Run the workflow, which measures both on one set."
             )
         return self.measure(version, str(evaluation_set))
 

@@ -1,0 +1,124 @@
+"""What can be published, and what is refused before anything is written."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from distrnn.errors import ConflictError, DataError, IntegrityError, NotFoundError, UsageError
+from distrnn.registry import Registry
+from distrnn.storage.capability import Capabilities, probe
+from distrnn.storage.local import LocalStore
+from storage_doubles import Forgetful, Watched
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "model" / "numpy").mkdir(parents=True)
+    (tmp_path / "model" / "numpy" / "weights.npz").write_bytes(b"1")
+    return tmp_path / "model"
+
+
+@pytest.fixture
+def registry(tmp_path, monkeypatch):
+    monkeypatch.setenv("DISTRNN_HOME", str(tmp_path / "home"))
+    return Registry(tmp_path / "registry")
+
+
+def test_a_folder_that_is_not_there_is_named(registry, folder):
+    with pytest.raises(NotFoundError) as caught:
+        registry.publish("imdb", folder / "none", metadata={})
+    assert caught.value.message == f"{folder / 'none'} is not a folder. Expected a folder with the model's files."
+
+
+def test_an_empty_folder_is_refused(registry, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError) as caught:
+        registry.publish("imdb", tmp_path / "empty", metadata={})
+    assert caught.value.message == f"{tmp_path / 'empty'} is empty. Expected the model's files."
+
+
+def test_a_link_is_refused(registry, folder):
+    (folder / "link").symlink_to("/etc/hostname")
+    with pytest.raises(DataError) as caught:
+        registry.publish("imdb", folder, metadata={})
+    assert caught.value.message == f"{folder / 'link'} is a link or a special file. Expected plain files only; copy what it points to."
+
+
+def test_a_pipe_is_refused(registry, folder):
+    os.mkfifo(folder / "pipe")
+    with pytest.raises(DataError, match="pipe is a link or a special file"):
+        registry.publish("imdb", folder, metadata={})
+
+
+def test_a_pickle_is_refused(registry, folder):
+    (folder / "numpy" / "model.pkl").write_bytes(b"")
+    with pytest.raises(IntegrityError, match=r"'numpy/model\.pkl' is a format that can run code"):
+        registry.publish("imdb", folder, metadata={})
+
+
+def test_a_folder_that_is_no_form_is_refused(registry, folder):
+    (folder / "onnx").mkdir()
+    (folder / "onnx" / "model.onnx").write_bytes(b"")
+    with pytest.raises(UsageError) as caught:
+        registry.publish("imdb", folder, metadata={})
+    assert caught.value.message == (
+        f"{folder / 'onnx'} is no form of a model. Expected files at the top, and folders numpy, keras, saved-model only."
+    )
+
+
+@pytest.mark.parametrize("name", ["_gc", "IMDB", "a/b", "..", ""])
+def test_a_name_that_is_none_is_refused(registry, folder, name):
+    with pytest.raises(UsageError, match="model name must start with a lower-case letter or digit"):
+        registry.publish(name, folder, metadata={})
+
+
+def test_what_is_refused_leaves_nothing(registry, folder, tmp_path):
+    with pytest.raises(UsageError, match="metadata must be plain JSON"):
+        registry.publish("imdb", folder, metadata={"loss": float("nan")})
+    assert not (tmp_path / "registry").exists()
+
+
+def test_a_folder_that_changes_meanwhile_is_not_published(registry, folder, tmp_path):
+    def change(name: str, key: str) -> None:
+        if name == "put_file":
+            (folder / "numpy" / "weights.npz").write_bytes(b"longer")
+
+    with pytest.raises(ConflictError) as caught:
+        Registry(store=Watched(LocalStore(tmp_path / "registry"), before=change)).publish("imdb", folder, metadata={})
+    assert caught.value.message == (
+        f"{folder} changed while it was being published. Nothing was published; run this again when nobody writes there."
+    )
+    assert registry.names() == []
+
+
+def test_bytes_that_are_there_already_are_not_sent_again(registry, folder, tmp_path):
+    registry.publish("imdb", folder, metadata={})
+    store = Watched(LocalStore(tmp_path / "registry"))
+    Registry(store=store).publish("imdb", folder, metadata={})
+    assert store.calls["put_file"] == 0
+
+
+def test_a_store_that_cannot_decide_races_is_found_out_and_refused(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("DISTRNN_HOME", str(tmp_path / "home"))
+    store = Forgetful(LocalStore(tmp_path / "registry"), writers=8)
+    assert probe(store) == Capabilities(str(tmp_path / "registry"), create_if_absent=False, compare_and_swap=True)
+    with pytest.raises(ConflictError) as caught:
+        Registry(store=store).publish("imdb", folder, metadata={})
+    assert caught.value.message == (
+        f"{tmp_path / 'registry'} cannot decide a race: of 8 writers that created one key at the same time, more than one (or none) was "
+        "told that it won, so two publishers could overwrite each other. Nothing was published. Use a server that honours If-None-Match "
+        "and If-Match on PUT, or a folder."
+    )
+    assert list(store.list()) == []
+
+
+def test_a_folder_registry_needs_nothing_heavy(registry, folder):
+    registry.publish("imdb", folder, metadata={})
+    code = (
+        "import sys, distrnn.registry as r; r.Registry(sys.argv[1]).pull('imdb');"
+        "print(sorted({m.partition('.')[0] for m in sys.modules} & {'s3fs', 'fsspec', 'botocore', 'numpy', 'pydantic', 'ray', 'pyarrow'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, registry.url], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
