@@ -48,20 +48,20 @@ def test_the_status_decides_whatever_the_exception_around_it(status, code, kind)
         (
             403,
             "AccessDenied",
-            "http://store:9000 refuses access to s3://models/imdb/latest.json (403 AccessDenied). Expected credentials with permission for this "
-            "bucket in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile (AWS_PROFILE) or the machine's role.",
+            "http://store:9000 refuses access to s3://models/imdb/latest.json (403 AccessDenied). Expected credentials with permission for "
+            "this bucket in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile (AWS_PROFILE) or the machine's role.",
         ),
         (
             507,
             "QuotaExceeded",
-            "the disk is full: http://store:9000 has no room for s3://models/imdb/latest.json (507 QuotaExceeded). Free some space or raise the "
-            "quota, and run this again.",
+            "the disk is full: http://store:9000 has no room for s3://models/imdb/latest.json (507 QuotaExceeded). Free some space or raise "
+            "the quota, and run this again.",
         ),
         (
             301,
             "PermanentRedirect",
-            "http://store:9000 answered 301 PermanentRedirect for s3://models/imdb/latest.json. Expected the bucket's own region in AWS_REGION "
-            "(or AWS_DEFAULT_REGION).",
+            "http://store:9000 answered 301 PermanentRedirect for s3://models/imdb/latest.json. Expected the bucket's own region in "
+            "AWS_REGION (or AWS_DEFAULT_REGION).",
         ),
     ],
 )
