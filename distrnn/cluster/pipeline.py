@@ -5,6 +5,7 @@ killed anywhere goes on with `--resume`.
 """
 
 import contextlib
+import signal
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,7 @@ from distrnn.cluster.planning import place_workflow, storage_of
 from distrnn.cluster.preprocess import PreparedDataset
 from distrnn.cluster.result import RunResult, Stopwatch
 from distrnn.cluster.session import ray_session
-from distrnn.cluster.train_job import TrainingInterruptedError, TrainJob, train_on_ray
+from distrnn.cluster.train_job import TrainJob, train_on_ray
 from distrnn.errors import InterruptedRunError, UsageError, WorkflowError
 from distrnn.evaluation import report
 from distrnn.progress import Event, Progress, silent
@@ -167,8 +168,7 @@ class _Run:
     def _train(self, placement: Placement, prepared: PreparedDataset, folder: Path, log_file: str | None) -> dict[str, Any]:
         job = TrainJob(self.loaded.to_json(), self.store.url, prepared.fingerprint, placement, f"runs/{self.run_id}", log_file)
         started = time.perf_counter()
-        outcome: dict[str, Any] = {}
-        with self.interrupts.deferred(), contextlib.suppress(TrainingInterruptedError):
+        with self.interrupts.deferred():
             outcome = train_on_ray(
                 job,
                 max_failures=self.workflow.train.max_failures,
@@ -176,8 +176,8 @@ class _Run:
                 stop_requested=lambda: self.interrupts.received is not None,
                 folder=folder,
             )
-        if self.interrupts.received is not None:
-            raise InterruptedRunError("interrupted while training, after a checkpoint", signal=self.interrupts.received)
+        if outcome is None or self.interrupts.received is not None:
+            raise InterruptedRunError("interrupted while training", signal=self.interrupts.received or signal.SIGINT)
         evaluated = outcome["seconds"]["evaluate"]
         self.watch.seconds |= {"train": round(time.perf_counter() - started - evaluated, 3), "evaluate": round(evaluated, 3)}
         return outcome

@@ -12,6 +12,7 @@ import shutil
 import sys
 import tempfile
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ MODEL_FOLDER = "model"
 OUTCOME_FILE = "outcome.json"
 CHECKPOINTS_KEPT = 2
 POLL_S = 0.2
+STOP_WITHIN_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -57,25 +59,21 @@ class TrainJob:
     log_file: str | None
 
 
-class TrainingInterruptedError(DistrnnError):
-    """The worker stopped on request after its checkpoint."""
-
-
 def train_on_ray(
     job: TrainJob, *, max_failures: int, progress: Progress, stop_requested: Callable[[], bool], folder: Path
-) -> dict[str, Any]:
+) -> dict[str, Any] | None:
     """Train, and bring the finished model into `folder`.
 
     Args:
         job: what to do.
         max_failures: how many times a lost worker is replaced.
         progress: told what the worker tells.
-        stop_requested: asked several times a second; once it says yes the worker saves a checkpoint and ends.
+        stop_requested: asked several times a second; once it says yes the worker saves a checkpoint
+            and ends; one that does not within `STOP_WITHIN_S` is left to its last checkpoint.
         folder: exists and is empty; receives the published forms.
     Returns:
-        the outcome: history, metrics, details, seconds (see `outcome`).
+        the outcome: history, metrics, details, seconds (see `outcome`); None where training stopped on request.
     Raises:
-        TrainingInterruptedError: a stop was requested.
         DistrnnError: what ended the worker.
     """
     mailbox = Mailbox.remote()  # type: ignore[attr-defined]
@@ -83,21 +81,23 @@ def train_on_ray(
     results: list[Any] = []
     thread = threading.Thread(target=lambda: results.append(_fit(trainer)), name="ray-train", daemon=True)
     thread.start()
-    asked = False
+    asked_at: float | None = None
     while thread.is_alive():
         thread.join(POLL_S)
         for event in ray.get(mailbox.take.remote()):
             progress(event)
-        if stop_requested() and not asked:
-            asked = True
+        if asked_at is None and stop_requested():
+            asked_at = time.monotonic()
             mailbox.stop.remote()
+        if asked_at is not None and time.monotonic() - asked_at > STOP_WITHIN_S:
+            return None
     failure = ray.get(mailbox.failure.remote())
     if failure is not None:
         raise failure
     result = results[0]
     if isinstance(result, BaseException):
         raise StorageError(f"the training worker was lost and could not be replaced ({max_failures} times at most): {_first_line(result)}")
-    return _collect(result.checkpoint, folder)
+    return _collect(result.checkpoint, folder) if result.checkpoint else None
 
 
 def _first_line(error: BaseException) -> str:
@@ -130,8 +130,10 @@ def _trainer(job: TrainJob, mailbox: Any, max_failures: int) -> DataParallelTrai
     )
 
 
-def _collect(checkpoint: Any, folder: Path) -> dict[str, Any]:
+def _collect(checkpoint: Any, folder: Path) -> dict[str, Any] | None:
     with checkpoint.as_directory() as source:
+        if not Path(source, OUTCOME_FILE).exists():
+            return None
         shutil.copytree(Path(source, MODEL_FOLDER), folder, dirs_exist_ok=True)
         document: dict[str, Any] = json.loads(Path(source, OUTCOME_FILE).read_text(encoding="utf-8"))
     return document
@@ -179,7 +181,7 @@ def _train(job: TrainJob, side: WorkerSide) -> None:
         try:
             result = train_and_export(workflow, dataset, job.placement, surroundings, start, final / MODEL_FOLDER)
         except Interrupted:
-            raise TrainingInterruptedError("training was interrupted") from None
+            return
         document = outcome.describe(workflow, dataset, result, final / MODEL_FOLDER)
         (final / OUTCOME_FILE).write_text(json.dumps(document), encoding="utf-8")
         train.report({"finished": True}, checkpoint=train.Checkpoint.from_directory(str(final)))
