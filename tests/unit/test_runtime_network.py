@@ -103,14 +103,14 @@ def test_a_step_leaves_the_state_it_was_given_as_it_was(tmp_path: Path) -> None:
 
 def test_padding_that_rows_begin_with_is_computed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = Network.load(write_form(tmp_path, *tiny_layers()))
-    tokens = np.array([[0] * 9 + [5], [0] * 9 + [6]])
+    tokens = np.array([[0] * 9 + [5], [0] * 10, [0] * 9 + [6]])
     model.predict(tokens)
     steps = []
     forward = Network.forward
     monkeypatch.setattr(Network, "forward", lambda self, tokens, state: steps.append(tokens.shape) or forward(self, tokens, state))
     model.predict(tokens)
 
-    assert steps == [(2, 1)]
+    assert steps == [(3, 1)]
 
 
 def test_no_rows_give_no_rows(tmp_path: Path) -> None:
