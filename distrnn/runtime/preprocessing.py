@@ -71,10 +71,13 @@ class Preprocessing:
         Returns:
             int32 [N, L], equal to what keras.utils.pad_sequences gives.
         """
-        rows = [self.vocabulary.encode(text) for text in texts]
-        length = max(map(len, rows), default=0) if self.sequence_length is None else self.sequence_length
-        tokens = np.full((len(rows), length), PADDING_ID, np.int32)
-        for target, row in zip(tokens, rows, strict=True):
+        length = self.sequence_length
+        if length is None:
+            length = max((len(self.vocabulary.encode(text)) for text in texts), default=0)
+        tokens = np.full((len(texts), length), PADDING_ID, np.int32)
+        for target, text in zip(tokens, texts, strict=True):
+            # One text at a time: the ids of a whole evaluation set as Python numbers would take more memory than its text.
+            row = self.vocabulary.encode(text)
             kept = row[:length] if self.truncating == "post" else row[max(0, len(row) - length) :]
             start = 0 if self.padding == "post" else length - len(kept)
             target[start : start + len(kept)] = kept
