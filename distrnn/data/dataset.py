@@ -125,7 +125,7 @@ def _cached(store: Store, key: str, shard: ShardFile) -> Path:
     """A verified copy of a remote shard, named by its digest, so that any dataset and any run on this machine may use it."""
     folder = default_home() / "cache" / "shards"
     path = folder / f"{shard.sha256}.arrow"
-    if path.exists():
+    if path.exists() and path.stat().st_size == shard.size_bytes:
         return path
     with os_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)

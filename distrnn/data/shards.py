@@ -128,7 +128,7 @@ def write_shard(plan: ShardPlan, encoding: Encoding, store: Store, area: str, fo
     columns = [tokens, pa.concat_arrays([span.labels for span in spans]), pa.concat_arrays([span.ids for span in spans])]
     body = to_ipc([pa.RecordBatch.from_arrays(columns, names=["tokens", "label", "id"])])
     store.put(folder + plan.file, body)
-    file = ShardFile(plan.file, hashlib.sha256(body).hexdigest(), body.size, len(lengths), len(values))
+    file = ShardFile(plan.file, hashlib.sha256(body).hexdigest(), len(body), len(lengths), len(values))
     return WrittenShard(plan, file, int(np.count_nonzero(values == encoding.spec.unknown_id)))
 
 

@@ -85,13 +85,14 @@ def read_staged(store: Store, area: str, index: int, what: str) -> pa.RecordBatc
     return pa.ipc.open_file(pa.memory_map(str(path)) if path is not None and path.exists() else pa.py_buffer(store.read(key)))
 
 
-def to_ipc(batches: list[pa.RecordBatch]) -> pa.Buffer:
+def to_ipc(batches: list[pa.RecordBatch]) -> bytes:
     """Record batches, one at least, as the bytes of an uncompressed Arrow IPC file."""
     sink = pa.BufferOutputStream()
     with pa.ipc.new_file(sink, batches[0].schema) as writer:
         for batch in batches:
             writer.write_batch(batch)
-    return sink.getvalue()
+    body: bytes = sink.getvalue().to_pybytes()
+    return body
 
 
 def _ordered_rows(table: pa.Table, tokens: Tokens, order: npt.NDArray[np.int64]) -> pa.RecordBatch:

@@ -2,8 +2,10 @@
 
 import hashlib
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -178,3 +180,34 @@ def test_the_real_reviews_have_their_published_figures(shared_data, tmp_path):
     assert splits["test"].label_counts == {"negative": 12_500, "positive": 12_500}
     assert prepared.dataset.vocabulary_counts[0][0] == "the"
     assert 0.15 < splits["validation"].rows / 25_000 < 0.25
+
+
+def test_an_interrupt_ends_the_actors_and_leaves_nothing(review_folder, several_shards, tmp_path):
+    import ray
+
+    @dataclass(frozen=True)
+    class Sleeps:
+        reader: Any
+        mark: str
+
+        def read(self):
+            open(self.mark, "w").write(str(os.getpid()))
+            time.sleep(600)
+
+    def interrupt_when_both_sleep():
+        marks = [tmp_path / "2", tmp_path / "3"]
+        while not all(mark.exists() and mark.read_text() for mark in marks):
+            time.sleep(0.05)
+        signal.raise_signal(signal.SIGINT)
+
+    store, loaded = open_store(str(tmp_path / "storage")), document_workflow(review_folder)
+    thread = threading.Thread(target=interrupt_when_both_sleep)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        commit(loaded, store, lambda reader, index: Sleeps(reader, str(tmp_path / str(index))) if index > 1 else reader)
+    thread.join()
+    deadline = time.monotonic() + 30
+    while ray.available_resources().get("CPU") != 2.0 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert ray.available_resources().get("CPU") == 2.0
+    assert files_of(store) == {}
