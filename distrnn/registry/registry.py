@@ -19,7 +19,7 @@ from distrnn.registry.promotion import Decision, RuleLike
 from distrnn.registry.publish import publish
 from distrnn.registry.pull import pull
 from distrnn.registry.resolve import Memory, resolve, resolve_offline
-from distrnn.registry.versions import VersionLog
+from distrnn.registry.versions import VersionLog, model_names
 from distrnn.storage import Store, default_home, default_registry, open_store
 
 
@@ -101,7 +101,7 @@ class Registry:
 
     def names(self) -> list[str]:
         """The models that have a version, sorted."""
-        return sorted(name for name in self._store.folders() if not name.startswith("_") and VersionLog(self._store, name).head())
+        return [name for name in model_names(self._store) if VersionLog(self._store, name).head()]
 
     def versions(self, name: str) -> list[ModelVersion]:
         """The live versions of a model, newest first.

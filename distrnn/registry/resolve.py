@@ -9,7 +9,7 @@ from distrnn.refs import ModelRef
 from distrnn.registry.aliases import AliasBook
 from distrnn.registry.cache import Cache
 from distrnn.registry.manifest import ModelVersion, Tombstone
-from distrnn.registry.versions import VersionLog
+from distrnn.registry.versions import VersionLog, model_names
 from distrnn.storage import Store
 from distrnn.storage.local import LocalStore
 
@@ -147,7 +147,7 @@ def _cached(cache: Cache, ref: ModelRef) -> Iterator[ModelVersion]:
 def _no_model(store: Store, name: str) -> NotFoundError:
     from difflib import get_close_matches
 
-    known = sorted(store.folders())
+    known = model_names(store)
     close = get_close_matches(name, known, n=3) or known[:_SHOWN]
     hint = f"It has: {', '.join(close)}{', …' if len(known) > len(close) else ''}." if known else "It is empty; publish a model first."
     return NotFoundError(f"registry {store.url} has no model {name!r}. {hint}")

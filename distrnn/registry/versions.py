@@ -5,15 +5,22 @@ several publishers one wins it. So the newest is found by probing: from the hint
 absent, then by halves. The hint only saves requests; missing, stale or nonsensical, the answer is the same.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from distrnn.errors import IntegrityError
+from distrnn.refs import NAME_PATTERN
 from distrnn.registry.layout import MAX_NUMBER, hint_key, version_key
 from distrnn.registry.manifest import SCHEMA_VERSION, Manifest, ModelVersion, Tombstone, digest_of, parse, parse_document, to_json_bytes
 from distrnn.storage import Store
 
 _READS_AT_ONCE = 16
+
+
+def model_names(store: Store) -> list[str]:
+    """The folders of a store that can be models, sorted."""
+    return sorted(name for name in store.folders() if re.fullmatch(NAME_PATTERN, name))
 
 
 class VersionLog:

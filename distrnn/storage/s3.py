@@ -18,7 +18,7 @@ from fsspec.asyn import sync
 from distrnn.errors import DistrnnError, NotFoundError
 from distrnn.storage.door import Entry, check_key
 from distrnn.storage.s3_errors import classify
-from distrnn.storage.s3_session import shared
+from distrnn.storage.s3_session import PATIENCE_S, shared
 from distrnn.storage.s3_transfer import PART_BYTES, PARTS_AT_ONCE, download
 
 _TRIES = 5
@@ -62,7 +62,7 @@ class S3Store:
 
     def read_versioned(self, key: str) -> tuple[bytes, str]:
         """The body of `key` and its ETag."""
-        return self._again(key, lambda: self._get(key))
+        return self._again(lambda: self._get(key))
 
     def find(self, key: str) -> tuple[bytes, str] | None:
         """The body of `key` and its ETag; None where it is absent."""
@@ -78,7 +78,7 @@ class S3Store:
         if end <= start:
             return b""
         try:
-            return self._again(key, lambda: self._get(key, Range=f"bytes={start}-{end - 1}"))[0]
+            return self._again(lambda: self._get(key, Range=f"bytes={start}-{end - 1}"))[0]
         except DistrnnError as error:
             if error.fields.get("kind") == "range":
                 return b""
@@ -102,13 +102,17 @@ class S3Store:
 
     def put(self, key: str, body: bytes) -> None:
         """Write or replace `key` in one PUT."""
-        self._again(key, lambda: self._call(key, "put_object", Body=body))
+        self._again(lambda: self._call(key, "put_object", Body=body))
 
     def put_file(self, key: str, path: Path) -> None:
         """Write or replace `key`, in several parts at once where the file is large."""
         target = f"{self.bucket}/{self._full(key)}"
-        with self._errors(key):
-            self._fs().put_file(str(path), target, chunksize=PART_BYTES, max_concurrency=PARTS_AT_ONCE)
+
+        def attempt() -> None:
+            with self._errors(key):
+                self._fs().put_file(str(path), target, chunksize=PART_BYTES, max_concurrency=PARTS_AT_ONCE)
+
+        self._again(attempt)
 
     def get_file(self, key: str, path: Path, *, update: Callable[[bytes], object] | None = None, limit_bytes: int | None = None) -> None:
         """Copy `key` to a file, several ranges at once, in order."""
@@ -133,7 +137,7 @@ class S3Store:
     def size(self, key: str) -> int | None:
         """Bytes of `key`; None where it is absent."""
         try:
-            answer = self._again(key, lambda: self._call(key, "head_object"))
+            answer = self._again(lambda: self._call(key, "head_object"))
         except NotFoundError as error:
             if error.fields.get("kind") != "key":
                 raise
@@ -143,7 +147,7 @@ class S3Store:
 
     def delete(self, key: str) -> None:
         """Remove `key`."""
-        self._again(key, lambda: self._call(key, "delete_object"))
+        self._again(lambda: self._call(key, "delete_object"))
 
     def _fs(self) -> s3fs.S3FileSystem:
         with self._errors(""):
@@ -204,15 +208,17 @@ class S3Store:
                 return found[1] if found is not None and found[0] == body else None
             return str(answer["ETag"]).strip('"')
 
-        return self._again(key, attempt)
+        return self._again(attempt)
 
-    def _again(self, key: str, attempt: Callable[[], T]) -> T:
+    def _again(self, attempt: Callable[[], T]) -> T:
         """Repeat what failed in passing: a lost answer, an overloaded server, two conditional writes at one instant."""
+        until = time.monotonic() + PATIENCE_S
         for number in range(1, _TRIES):
             try:
                 return attempt()
             except DistrnnError as error:
-                if error.fields.get("kind") != "transient" and error.fields.get("status") != 409:
+                passing = error.fields.get("kind") == "transient" or error.fields.get("status") == 409
+                if not passing or time.monotonic() > until:
                     raise
             time.sleep(_PAUSE_S * 2**number * random.random())  # noqa: S311
         return attempt()

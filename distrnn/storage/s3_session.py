@@ -11,8 +11,9 @@ from typing import Any
 import s3fs
 
 CONNECT_TIMEOUT_S = 5
-READ_TIMEOUT_S = 30
+READ_TIMEOUT_S = 20
 ATTEMPTS = 3
+PATIENCE_S = 30
 CONCURRENCY = 8
 
 

@@ -5,6 +5,7 @@ being written. A range that breaks off is asked for again by itself.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ import s3fs
 
 from distrnn.storage.local_errors import os_errors
 from distrnn.storage.s3_errors import classify
+from distrnn.storage.s3_session import PATIENCE_S
 
 PART_BYTES = 16 << 20
 PARTS_AT_ONCE = 4
@@ -60,6 +62,7 @@ def _take(file: Any, piece: bytes, update: Callable[[bytes], object] | None) -> 
 
 async def _part(fs: s3fs.S3FileSystem, bucket: str, key: str, start: int) -> tuple[bytes, int]:
     """Up to PART_BYTES from `start`, and the size of the whole object."""
+    until = time.monotonic() + PATIENCE_S
     tried = 0
     while True:
         tried += 1
@@ -72,6 +75,6 @@ async def _part(fs: s3fs.S3FileSystem, bucket: str, key: str, start: int) -> tup
             kind = classify(error, f"s3://{bucket}/{key}", "").fields.get("kind")
             if kind == "range" and start == 0:
                 return b"", 0
-            if kind != "transient" or tried == _TRIES:
+            if kind != "transient" or tried == _TRIES or time.monotonic() > until:
                 raise
         await asyncio.sleep(0.1 * 2**tried)

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -251,6 +252,18 @@ def test_a_server_that_is_not_there_is_given_up_soon(monkeypatch):
     assert caught.value.message == (
         f"{endpoint} does not answer, so s3://models/x/a cannot be reached. Check the network and AWS_ENDPOINT_URL, then run this again."
     )
+
+
+def test_a_server_that_never_answers_is_given_up(monkeypatch):
+    monkeypatch.setattr("distrnn.storage.s3_session.READ_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("distrnn.storage.s3.PATIENCE_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        S3Server("moto", endpoint).use(monkeypatch)
+        with pytest.raises(
+            StorageError, match=rf"^{endpoint} broke off the answer for s3://models/x/a \(ReadTimeoutError: .*\)\. Run this again\.$"
+        ):
+            open_store("s3://models/x").read("a")
 
 
 def lose_first_answer(store, monkeypatch) -> None:

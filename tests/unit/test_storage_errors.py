@@ -54,8 +54,8 @@ def test_the_status_decides_whatever_the_exception_around_it(status, code, kind)
         (
             507,
             "QuotaExceeded",
-            "the disk is full: http://store:9000 has no room for s3://models/imdb/latest.json (507 QuotaExceeded). Free some space or raise "
-            "the quota, and run this again.",
+            "the disk is full: http://store:9000 has no room for s3://models/imdb/latest.json (507 QuotaExceeded). Free some space or "
+            "raise the quota, and run this again.",
         ),
         (
             301,
