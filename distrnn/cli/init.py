@@ -32,14 +32,14 @@ def init(
             file.write(text)
     except FileExistsError:
         raise ConflictError(f"{target} exists already and is not overwritten. Choose another name, or remove it.") from None
-    Path(SCHEMA).write_text(_templates().joinpath("schema.json").read_text(encoding="utf-8"), encoding="utf-8")
+    Path(SCHEMA).write_text(templates_folder().joinpath("schema.json").read_text(encoding="utf-8"), encoding="utf-8")
     out.result({"workflow": name, "file": str(target), "template": template, "schema": SCHEMA}, f"Wrote {target}, from {template}.")
     out.note(f"Next: edit it, see what it would do with `distrnn plan {target}`, then `distrnn run {target}`.")
 
 
 def templates() -> list[str]:
     """Names of the workflows that come with distrnn."""
-    names = [entry.name for entry in _templates().iterdir()]
+    names = [entry.name for entry in templates_folder().iterdir()]
     return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
 
 
@@ -53,9 +53,10 @@ def personalise(text: str, template: str, name: str) -> str:
 def _template(name: str) -> str:
     if name not in templates():
         raise NotFoundError(f"no template {name!r}. Choose one of: {', '.join(templates())}")
-    text: str = _templates().joinpath(f"{name}.yaml").read_text(encoding="utf-8")
+    text: str = templates_folder().joinpath(f"{name}.yaml").read_text(encoding="utf-8")
     return text
 
 
-def _templates() -> Any:
+def templates_folder() -> Any:
+    """The folder of the workflows inside the package."""
     return files("distrnn").joinpath("templates")

@@ -157,13 +157,14 @@ def build() -> typer.Typer:
 app = build()
 
 
-def _terminate(_number: int, _frame: FrameType | None) -> None:
+def terminate(_number: int, _frame: FrameType | None) -> None:
+    """Handle SIGTERM."""
     raise TerminatedError
 
 
 def main() -> None:
     """The entry point of the command `distrnn`."""
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGTERM, terminate)
     app()
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from distrnn.cli.options import Debug, Json, ModelName, Reference, RegistryUrl, Yes
-from distrnn.cli.output import NOTHING, Block, Fields, Output, Table, short_digest, size
+from distrnn.cli.output import NOTHING, Block, Fields, Output, Table, moment, short_digest, size
 from distrnn.errors import NotFoundError, UsageError
 from distrnn.refs import ModelRef
 
@@ -37,7 +37,7 @@ def list_models(registry: RegistryUrl = None, json: Json = False, debug: Debug =
         [
             document["name"],
             f"v{document['latest']['number']}",
-            document["latest"]["created_at"],
+            moment(document["latest"]["created_at"]),
             _headline(document["latest"]["metrics"]),
             [f"{alias} v{held['number']}" for alias, held in document["aliases"].items()],
         ]
@@ -193,7 +193,7 @@ def _model_blocks(document: Mapping[str, Any]) -> Iterator[Block]:
         [
             [
                 f"v{version['number']}",
-                version["created_at"],
+                moment(version["created_at"]),
                 short_digest(version["digest"]),
                 size(version["size_bytes"]),
                 _headline(version["metrics"]),
@@ -204,7 +204,8 @@ def _model_blocks(document: Mapping[str, Any]) -> Iterator[Block]:
         title=document["name"],
     )
     if document["aliases"]:
-        rows = [[alias, f"v{held['number']}", held["updated_at"], _guard(held["rules"])] for alias, held in document["aliases"].items()]
+        held = document["aliases"].items()
+        rows = [[alias, f"v{now['number']}", moment(now["updated_at"]), _guard(now["rules"])] for alias, now in held]
         yield Table(["alias", "version", "moved", "guarded by"], rows)
 
 
@@ -214,7 +215,7 @@ def _version_blocks(document: Mapping[str, Any]) -> Iterator[Block]:
         {
             "model": f"{document['name']}@v{document['number']}",
             "digest": document["digest"],
-            "created": document["created_at"],
+            "created": moment(document["created_at"]),
             "task": document["task"],
             "labels": document["metadata"].get("labels") or None,
             "aliases": document["aliases"] or None,

@@ -16,7 +16,8 @@ from distrnn.errors import DistrnnError
 
 # Texts, labels and metadata may come from a stranger's registry; nothing in them may move the cursor or repaint the terminal.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_NUMBER = re.compile(r"[-+]?[\d,]+(\.\d+)?%?|–")
+_NUMBER = re.compile(r"[-+]?[\d,]+(\.\d+)?(e[-+]\d+)?")
+_MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(\.\d+)?(Z|\+00:00)")
 NOTHING = "–"
 GAP = "  "
 
@@ -76,7 +77,9 @@ class Output:
 
     def resolved(self, reference: str, name: str, number: int, digest: str) -> None:
         """Say which version a reference means."""
-        self.note(f"{reference} is {name}@v{number} ({short_digest(digest)})")
+        version = f"{name}@v{number}"
+        meant = version if reference == version else f"{reference} is {version}"
+        self.note(f"{meant} ({short_digest(digest)})")
 
 
 def complain(message: str) -> None:
@@ -115,7 +118,7 @@ def cell(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
-        return f"{value:,.4f}" if math.isfinite(value) else str(value)
+        return f"{value:,.4f}" if abs(value) >= 0.001 or value == 0.0 else f"{value:.3g}"
     if isinstance(value, list | tuple):
         return ", ".join(cell(item) for item in value) or NOTHING
     if isinstance(value, Mapping):
@@ -143,6 +146,12 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+
+
+def moment(text: str | None) -> str | None:
+    """A time stamp as a person reads it: to the second, in UTC."""
+    match = _MOMENT.fullmatch(text or "")
+    return f"{match[1]} {match[2]} UTC" if match else text
 
 
 def _show(block: Block, stream: TextIO) -> None:
@@ -200,7 +209,8 @@ def _cells(table: Table) -> list[list[str]]:
 
 
 def _is_numeric(rows: Sequence[Sequence[str]], index: int) -> bool:
-    return bool(rows) and all(_NUMBER.fullmatch(row[index]) for row in rows)
+    values = [row[index] for row in rows if row[index] != NOTHING]
+    return bool(values) and all(_NUMBER.fullmatch(value) for value in values)
 
 
 def _finite(value: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from distrnn.cli.options import Debug, Json, RunId, StorageUrl
-from distrnn.cli.output import NOTHING, Fields, Output, Table
+from distrnn.cli.output import NOTHING, Fields, Output, Table, moment
 from distrnn.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def list_runs(storage: StorageUrl = None, json: Json = False, debug: Debug = Fal
     out, store = Output(json=json), _runs(storage)
     documents = store.list()
     rows = [
-        [document["run_id"], document.get("status"), document.get("started_at"), _version(document), _headline(document)]
+        [document["run_id"], document.get("status"), moment(document.get("started_at")), _version(document), _headline(document)]
         for document in documents
     ]
     if not documents:
@@ -34,7 +34,8 @@ def show(run: RunId = "last", storage: StorageUrl = None, json: Json = False, de
 
     store = _runs(storage)
     document = store.load(store.resolve(run))
-    state = {"status": document.get("status"), "started": document.get("started_at"), "workflow file": document.get("workflow_file")}
+    started = moment(document.get("started_at"))
+    state = {"status": document.get("status"), "started": started, "workflow file": document.get("workflow_file")}
     if document.get("status") == "finished":
         blocks = [Fields(state), *run_blocks(document)]
     else:

@@ -1,13 +1,14 @@
 """`distrnn plan`, `run` and `prepare`: what is done with a workflow file."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Annotated, Any
 
 import typer
 
 from distrnn.cli.extras import require
 from distrnn.cli.options import Address, Debug, Json, Quiet, RegistryUrl, Settings, WorkflowFile
-from distrnn.cli.output import Block, Fields, Output, Table, complain, duration, short_digest
+from distrnn.cli.output import NOTHING, Block, Fields, Output, Table, cell, complain, duration, short_digest
 from distrnn.cli.progress import shown
 from distrnn.errors import GateRefusedError
 
@@ -18,12 +19,14 @@ Shared = Annotated[
 ]
 
 
-def plan(workflow: WorkflowFile, settings: Settings = None, json: Json = False, debug: Debug = False) -> None:
+def plan(
+    workflow: WorkflowFile, settings: Settings = None, address: Address = None, json: Json = False, debug: Debug = False
+) -> None:
     """Show what a run would do: the resolved workflow, the dataset, steps, parameters, placement. Nothing is started."""
     _check(workflow, settings, "plan")
-    from distrnn.cluster import pipeline
+    from distrnn.cluster.planning import plan as make_plan
 
-    document = pipeline.plan(workflow, settings or [])
+    document = make_plan(workflow, settings or [], address=address)
     Output(json=json).result(document, *plan_blocks(document))
 
 
@@ -127,6 +130,12 @@ def plan_blocks(document: Mapping[str, Any]) -> Iterator[Block]:
             yield Fields(dict(_flat(value)), title=_words(key))
 
 
+def runs_of(values: Sequence[Any]) -> str:
+    """Values in order, each once as long as it does not change: `0.001 (8 times), 0.0001 (4 times)`."""
+    found = [(value, len(list(same))) for value, same in groupby(values)]
+    return ", ".join(f"{cell(value)} ({count} times)" if count > 1 else cell(value) for value, count in found) or NOTHING
+
+
 def refusal(document: Mapping[str, Any]) -> GateRefusedError:
     """The error that a refused promotion ends with."""
     version, promotion = document["version"], document["promotion"]
@@ -159,7 +168,7 @@ def _promotion(promotion: Mapping[str, Any]) -> Iterator[Block]:
 
 def _dataset(dataset: Mapping[str, Any]) -> dict[str, Any]:
     found = "already prepared" if dataset["cache"] == "hit" else "prepared now"
-    return {"dataset": f"{dataset['fingerprint'][:16]} ({found})", "distinct tokens": dataset["distinct_tokens"], "path": dataset["path"]}
+    return {"dataset": f"{dataset['fingerprint'][:16]} ({found})", "distinct tokens": dataset["distinct_tokens"], "dataset path": dataset["path"]}
 
 
 def _took(seconds: Mapping[str, float]) -> str:
@@ -174,7 +183,7 @@ def _next_step(document: Mapping[str, Any]) -> str:
     reference = f"{version['name']}@v{version['number']}"
     if "accuracy" in (document["metrics"] or {}):
         return f'distrnn predict {reference} "some text"'
-    return f"distrnn models show {reference}"
+    return f"distrnn generate {reference}"
 
 
 def _flat(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -183,7 +192,7 @@ def _flat(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
         if isinstance(value, Mapping):
             yield from _flat(value, f"{name}, ")
         else:
-            yield name, value
+            yield name, runs_of(value) if isinstance(value, list) else value
 
 
 def _words(key: str) -> str:
