@@ -134,10 +134,14 @@ def test_offline_needs_a_pull_before(classifier: Finished, fresh: dict[str, str]
     result_of(client("-m", "distrnn", "pull", "imdb-lstm@v1", "--offline", "--json", env=fresh))
 
 
-def test_keras_loads_the_published_model_in_safe_mode(classifier: Finished, fresh: dict[str, str], distrnn_command: Callable[..., Any], tmp_path: Path) -> None:
+def test_keras_loads_the_published_model_in_safe_mode(
+    classifier: Finished, fresh: dict[str, str], distrnn_command: Callable[..., Any], tmp_path: Path
+) -> None:
     result_of(distrnn_command("pull", "imdb-lstm", "--for", "keras", "--dest", str(tmp_path / "keras"), "--json", env=fresh))
     code = "import sys, keras; model = keras.saving.load_model(sys.argv[1], safe_mode=True); print(model.output_shape)"
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "keras/keras/model.keras")], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "keras/keras/model.keras")], capture_output=True, text=True, check=True
+    )
     assert done.stdout == "(None, 1)\n"
 
 
@@ -167,5 +171,7 @@ print(json.dumps([texts, labels.tolist()]))
 def evaluation_set(run: Finished) -> tuple[list[str], np.ndarray]:
     """Text and labels of the test split, from the storage root."""
     command = [sys.executable, "-c", READ_EVALUATION_SET, run.document["dataset"]["fingerprint"]]
-    texts, labels = json.loads(subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, **run.place.env}).stdout)
+    texts, labels = json.loads(
+        subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, **run.place.env}).stdout
+    )
     return texts, np.array(labels)

@@ -1,6 +1,6 @@
 """The training loop proves its numerics: replicas equal one device, a resumed run equals an uninterrupted one, each with a control."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -114,8 +114,8 @@ def interrupted(task: Task, reader: ShardReader, *, at: int, **train: Any) -> Ch
 
 
 @pytest.fixture(params=["classifier", "masked classifier", "stateful language model"])
-def case(request: pytest.FixtureRequest) -> Iterator[tuple[Task, ShardReader]]:
-    yield {
+def case(request: pytest.FixtureRequest) -> tuple[Task, ShardReader]:
+    return {
         "classifier": (classifier(), documents()),
         "masked classifier": (classifier(mask_zero=True), documents()),
         "stateful language model": (language(), stream()),

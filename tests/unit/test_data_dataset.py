@@ -92,9 +92,8 @@ def test_a_corpus_without_test_text_has_no_evaluation_set(tmp_path, store):
 
 
 def test_ids_beyond_sixteen_bits_are_stored_wider(tmp_path, store):
-    (tmp_path / "corpus.txt").write_text(" ".join(f"w{number}" for number in range(70_000)), encoding="utf-8")
-    tokenizer = {"level": "word", "vocabulary_size": 100_000}
-    corpus = prepare_here(corpus_workflow(tmp_path / "corpus.txt", test_fraction=0, tokenizer=tokenizer), store)
+    (tmp_path / "corpus.txt").write_text("".join(chr(0x20000 + number) for number in range(70_000)), encoding="utf-8")
+    corpus = prepare_here(corpus_workflow(tmp_path / "corpus.txt", test_fraction=0), store)
     assert corpus.reader("train").span(0, 10).dtype == np.int32
     assert len(set(corpus.reader("train").span(0, 70_000).tolist())) == 70_000
 

@@ -15,7 +15,6 @@ from distrnn.data.splits import SplitRules
 if TYPE_CHECKING:
     from distrnn.workflow import Workflow
 
-SIZES = {"train": 12_000, "test": 3_000}
 # Fixed, so that runs with different train.seed measure themselves on the same text.
 GRAMMAR_SEED = 0
 CHUNK_DOCUMENTS = 1_500
@@ -45,7 +44,7 @@ def open_synthetic_reviews(workflow: "Workflow") -> DocumentSource:
 
 
 def _parts() -> dict[str, list[Part]]:
-    return {split: [_part(split, start, rows) for start in range(0, rows, CHUNK_DOCUMENTS)] for split, rows in SIZES.items()}
+    return {split: [_part(split, start, rows) for start in range(0, rows, CHUNK_DOCUMENTS)] for split, rows in synthetic.SIZES.items()}
 
 
 def _part(split: str, start: int, rows: int) -> Part:
@@ -54,4 +53,4 @@ def _part(split: str, start: int, rows: int) -> Part:
 
 
 def _digest() -> str:
-    return hashlib.sha256(f"{synthetic.digest()}:{GRAMMAR_SEED}:{sorted(SIZES.items())}".encode()).hexdigest()
+    return hashlib.sha256(f"{synthetic.digest()}:{GRAMMAR_SEED}:{sorted(synthetic.SIZES.items())}".encode()).hexdigest()

@@ -1,0 +1,132 @@
+"""A run that is interrupted, loses its worker or its disk: one clear message, nothing half-published, nothing left running."""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fixtures_processes import Command
+
+WORKFLOW = """
+name: reviews
+data: {source: synthetic-reviews, limit: 1500}
+model: {type: lstm, sequence_length: 40, embedding_dim: 16, units: 16, dropout: 0.2}
+train: {epochs: 12, global_batch_size: 16, optimizer: {name: adam, learning_rate: 0.003}}
+register: {name: reviews, promote: {alias: production, metric: accuracy, min: 0.5}}
+"""
+
+
+@pytest.fixture
+def workflow(tmp_path: Path) -> str:
+    path = tmp_path / "workflow.yaml"
+    path.write_text(WORKFLOW)
+    return str(path)
+
+
+def versions(command: Command) -> list[str]:
+    return sorted(path.name for path in (command.home / "registry").glob("*/versions/*.json"))
+
+
+def published_weights(command: Command) -> dict[str, np.ndarray]:
+    manifest = json.loads((command.home / "registry/reviews/versions/0000000001.json").read_text())
+    (digest,) = [file["sha256"] for file in manifest["files"] if file["path"] == "numpy/weights.npz"]
+    with np.load(command.home / f"registry/reviews/blobs/sha256/{digest[:2]}/{digest}") as file:
+        return {name: file[name] for name in file.files}
+
+
+def same_weights(one: Command, other: Command) -> bool:
+    first, second = published_weights(one), published_weights(other)
+    return first.keys() == second.keys() and all(np.array_equal(first[name], second[name]) for name in first)
+
+
+def test_an_interrupted_run_keeps_a_checkpoint_and_goes_on(workflow: str, start_command: Callable[..., Command]) -> None:
+    command = start_command("run", workflow, "--run-id", "mine")
+    command.wait_for("epoch 2/12")
+    command.signal(signal.SIGINT)
+    assert command.end() == 130
+    go_on = f"distrnn run {workflow} --resume mine"
+    assert command.stderr.splitlines()[-1] == f"error: run mine was interrupted while training; what is done is kept. Go on with: {go_on}"
+    assert "Traceback" not in command.stderr
+    assert versions(command) == []
+    assert command.left_running() == []
+    resumed = start_command("run", workflow, "--resume", "last")
+    assert resumed.end() == 0, resumed.stderr
+    assert "epoch 1/12" not in resumed.stderr
+    assert versions(resumed) == ["0000000001.json"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["prepare: started", "train: started", "evaluate: started", "register: started"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_any_stage_leaves_nothing_half_done(
+    workflow: str, start_command: Callable[..., Command], stage: str, number: signal.Signals
+) -> None:
+    command = start_command("run", workflow, "--run-id", "mine", "--set", "train.epochs=1")
+    command.wait_for(stage)
+    command.signal(number)
+    code = command.end()
+    assert "Traceback" not in command.stderr
+    assert command.left_running() == []
+    if code == 0:  # the last stages are over in milliseconds
+        assert versions(command) == ["0000000001.json"]
+        return
+    assert code == 128 + number
+    resumed = start_command("run", workflow, "--resume", "mine")
+    assert resumed.end() == 0, resumed.stderr
+    assert len(versions(resumed)) in (1, 2)
+
+
+@pytest.mark.slow
+def test_a_killed_worker_is_replaced_and_the_weights_are_the_same(workflow: str, start_command: Callable[..., Command]) -> None:
+    killed = start_command("run", workflow, home="killed")
+    killed.wait_for("epoch 3/12")
+    os.kill(killed.worker(), signal.SIGKILL)
+    assert killed.end() == 0, killed.stderr
+    undisturbed = start_command("run", workflow, home="undisturbed")
+    assert undisturbed.end() == 0, undisturbed.stderr
+    assert same_weights(killed, undisturbed)
+    other = start_command("run", workflow, "--set", "train.seed=1", home="other")
+    assert other.end() == 0, other.stderr
+    assert not same_weights(other, undisturbed)
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_told(workflow: str, start_command: Callable[..., Command], tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(disk)], capture_output=True, check=False)
+    if mounted.returncode:
+        pytest.skip("a small disk can be mounted by root only")
+    try:
+        command = start_command("run", workflow, "--set", f"storage.root={disk}")
+        assert command.end() == 1
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+    assert "Traceback" not in command.stderr
+    assert "disk is full" in command.stderr.splitlines()[-1]
+    assert versions(command) == []
+    assert command.left_running() == []
+
+
+def test_a_refused_gate_exits_4_and_publishes_all_the_same(workflow: str, distrnn_command: Callable[..., Any], tmp_path: Path) -> None:
+    settings = ["--set", "train.epochs=1", "--set", "register.promote.min=0.999"]
+    done = distrnn_command("run", workflow, *settings, "--json", env={"DISTRNN_HOME": str(tmp_path / "refused")})
+    assert done.returncode == 4
+    document = json.loads(done.stdout)
+    assert (document["version"]["number"], document["promotion"]["decision"]) == (1, "refused")
+    (rule,) = document["promotion"]["rules"]
+    assert (rule["metric"], rule["required"], rule["passed"]) == ("accuracy", 0.999, False)
+
+
+def test_a_diverged_run_exits_8_and_publishes_nothing(workflow: str, start_command: Callable[..., Command]) -> None:
+    settings = ["--set", "train.optimizer.name=sgd", "--set", "train.optimizer.learning_rate=1.0e38", "--set", "train.epochs=1"]
+    command = start_command("run", workflow, *settings)
+    assert command.end() == 8, command.stderr
+    assert command.stderr.splitlines()[-1].endswith("a smaller train.optimizer.learning_rate is the likely cure.")
+    assert versions(command) == []
