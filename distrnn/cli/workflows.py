@@ -43,7 +43,8 @@ def run(
     debug: Debug = False,
 ) -> None:
     """Prepare the dataset, train, evaluate, register and promote. Exits 4 where the gate refuses; the version is published all the same."""
-    _check(workflow, settings, "run")
+    # A run that goes on may have been started with settings that its file needs
+    _check(workflow, settings, "run") if resume is None else require("train", "run")
     from distrnn.cluster.pipeline import run_workflow
 
     out = Output(json=json, quiet=quiet)
@@ -64,7 +65,7 @@ def run(
         refused = refusal(document)
         complain(refused.message)
         raise typer.Exit(refused.exit_code)
-    out.note(f"Next: {_next_step(document)}")
+    out.note(f"Next: {next_step(document)}")
 
 
 def prepare(
@@ -168,7 +169,8 @@ def _promotion(promotion: Mapping[str, Any]) -> Iterator[Block]:
 
 def _dataset(dataset: Mapping[str, Any]) -> dict[str, Any]:
     found = "already prepared" if dataset["cache"] == "hit" else "prepared now"
-    return {"dataset": f"{dataset['fingerprint'][:16]} ({found})", "distinct tokens": dataset["distinct_tokens"], "dataset path": dataset["path"]}
+    name = f"{dataset['fingerprint'][:16]} ({found})"
+    return {"dataset": name, "distinct tokens": dataset["distinct_tokens"], "dataset path": dataset["path"]}
 
 
 def _took(seconds: Mapping[str, float]) -> str:
@@ -176,7 +178,8 @@ def _took(seconds: Mapping[str, float]) -> str:
     return f"{duration(sum(seconds.values()))} ({stages})" if len(seconds) > 1 else duration(sum(seconds.values()))
 
 
-def _next_step(document: Mapping[str, Any]) -> str:
+def next_step(document: Mapping[str, Any]) -> str:
+    """What to try with what a run made."""
     version = document["version"]
     if version is None:
         return f"distrnn runs report {document['run_id']}"

@@ -166,7 +166,7 @@ def test_synthetic_reviews_are_the_grammars(monkeypatch):
     from distrnn.data.sources import reviews as made
     from distrnn.data.sources import synthetic
 
-    monkeypatch.setattr(made, "SIZES", {"train": 25, "test": 5})
+    monkeypatch.setattr(synthetic, "SIZES", {"train": 25, "test": 5})
     monkeypatch.setattr(made, "CHUNK_DOCUMENTS", 10)
     loaded = document_workflow(source="synthetic-reviews")
     assert len(open_source(loaded.workflow).chunks()) == 4

@@ -152,3 +152,9 @@ def test_reserved_words_are_no_alias(key, word):
 def test_every_broken_rule_has_its_line():
     message = refusal(CLASSIFIER, ("scaling.replicas_per_worker", 3), ("register.promote.alias", "v1"))
     assert [line.split("'")[1] for line in message.splitlines()] == ["train.global_batch_size", "register.promote.alias"]
+
+
+def test_a_language_model_takes_characters():
+    assert refusal(LANGUAGE_MODEL, ("data.tokenizer.level", "word")) == (
+        "w.yaml: key 'data.tokenizer.level': expected char for a language-model (model.task). Received: \"word\""
+    )
