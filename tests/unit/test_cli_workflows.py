@@ -31,7 +31,7 @@ training  accuracy  0.9998
 
 production: promoted
 RULE      CANDIDATE  HOLDER  REQUIRED  PASSED
-accuracy     0.9860       –    0.9000  yes
+accuracy     0.9860  –         0.9000  yes
 """
 
 
@@ -68,7 +68,7 @@ def test_init_names_the_templates(cli):
     assert (done.exit_code, done.stderr) == (3, f"error: no template 'imbd'. Choose one of: {', '.join(init.templates())}\n")
 
 
-def test_init_from_the_python_side_is_json_too(cli):
+def test_init_prints_one_document(cli):
     document = json.loads(cli("init", "mine", "--json").stdout)
     assert document == {"workflow": "mine", "file": "mine.yaml", "template": "imdb-lstm", "schema": "distrnn.schema.json"}
 

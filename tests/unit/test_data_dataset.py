@@ -173,6 +173,8 @@ def test_a_validation_split_without_a_document_is_refused(review_folder, store):
 
 
 def test_text_without_a_token_is_refused(tmp_path, store):
-    (tmp_path / "reviews.csv").write_text("review,sentiment\n" + "...,positive\n!!!,negative\n" * 50, encoding="utf-8")
+    (tmp_path / "reviews.csv").write_text(
+        "review,sentiment\n" + "".join(f"{'.' * n},positive\n{'!' * n},negative\n" for n in range(1, 50)), encoding="utf-8"
+    )
     with pytest.raises(DataError, match=r"^imdb: expected at least one word token in the training text\. Received: none\.$"):
         prepare_here(document_workflow(tmp_path / "reviews.csv", test_fraction=0.3), store)

@@ -1,0 +1,96 @@
+"""The verbs that exist are the verbs that are documented, and finding out about them is quick."""
+
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+import typer.main
+
+from distrnn.cli.main import app
+
+VERBS = {
+    "init",
+    "plan",
+    "run",
+    "prepare",
+    "runs list",
+    "runs show",
+    "runs report",
+    "models list",
+    "models show",
+    "models alias set",
+    "models alias delete",
+    "pull",
+    "predict",
+    "generate",
+    "doctor",
+}
+HELP_SECONDS = 0.3
+
+
+def leaves(command, path=()):
+    """Every verb with its words, below a group."""
+    for name, inner in getattr(command, "commands", {}).items():
+        if getattr(inner, "commands", None):
+            yield from leaves(inner, (*path, name))
+        else:
+            yield " ".join((*path, name)), inner
+
+
+def verbs():
+    return dict(leaves(typer.main.get_command(app)))
+
+
+def test_verbs_are_these():
+    assert set(verbs()) == VERBS
+
+
+def test_readme_shows_every_verb_and_no_other(repo_root):
+    lines = re.findall(r"^ {4}distrnn (.*)$", (repo_root / "README.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    shown = {verb for line in lines for verb in VERBS if f"{line} ".startswith(f"{verb} ")}
+    assert shown == VERBS
+    assert [line for line in lines if not any(f"{line} ".startswith(f"{verb} ") for verb in VERBS)] == []
+
+
+@pytest.mark.parametrize("verb", sorted(VERBS))
+def test_verb_takes_json_and_debug_and_has_a_help(cli, verb):
+    options = {option for parameter in verbs()[verb].params for option in parameter.opts}
+    assert {"--json", "--debug"} <= options
+    done = cli(*verb.split(), "--help")
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert f"Usage: distrnn {verb}" in done.stdout
+
+
+@pytest.mark.parametrize("verb", sorted(VERBS))
+def test_every_option_says_what_it_does(verb):
+    assert [parameter.name for parameter in verbs()[verb].params if not parameter.help] == []
+
+
+@pytest.mark.parametrize("verb", ["run", "models list", "models show", "models alias set", "models alias delete", "pull", "predict", "generate", "doctor"])
+def test_registry_can_be_named_where_there_is_one(verb):
+    options = {option: parameter for parameter in verbs()[verb].params for option in parameter.opts}
+    assert options["--registry"].envvar == "DISTRNN_REGISTRY"
+
+
+def test_version(cli):
+    assert cli("--version").stdout == "distrnn 0.1.0\n"
+
+
+def test_help_is_there_at_once():
+    def once():
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "distrnn", "--help"], check=True, capture_output=True)
+        return time.perf_counter() - started
+
+    # The best of several: what is measured is this program, not what else the machine is doing
+    assert min(once() for _ in range(5)) < HELP_SECONDS
+
+
+def test_help_loads_nothing_but_the_terminal_libraries():
+    code = (
+        "import sys\nfrom distrnn.cli.main import app\n"
+        "print(*sorted({'numpy', 'pydantic', 'yaml', 's3fs', 'ray', 'tensorflow', 'keras', 'pyarrow'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "\n"
