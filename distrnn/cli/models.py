@@ -116,9 +116,10 @@ def pull(
     """Bring a model to this machine, every byte checked, and say where it is."""
     out, store = Output(json=json), _registry(registry)
     parsed = ModelRef.parse(reference)
-    version = store.resolve(parsed, offline=offline)
+    folder = str(store.pull(parsed, dest, form=form.value, offline=offline))
+    # Asked after the pull and of this machine alone: an alias may have moved on meanwhile, and this is what came
+    version = store.resolve(parsed, offline=True)
     out.resolved(reference, version.name, version.number, version.digest)
-    folder = str(store.pull(version, dest, form=form.value, offline=offline))
     document = {"reference": reference, "name": version.name, "number": version.number, "digest": version.digest}
     out.result({**document, "form": form.value, "path": folder}, folder)
 

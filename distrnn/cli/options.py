@@ -24,8 +24,6 @@ Settings = Annotated[
 ]
 Address = Annotated[str | None, typer.Option("--address", metavar="ADDRESS", help="A Ray cluster. Default: Ray is started here.")]
 WorkflowFile = Annotated[str, typer.Argument(metavar="WORKFLOW", help="The YAML file.", show_default=False)]
-Reference = Annotated[
-    str, typer.Argument(metavar="REF", help="NAME, NAME@ALIAS, NAME@v3 or NAME@sha256:…", show_default=False)
-]
+Reference = Annotated[str, typer.Argument(metavar="REF", help="NAME, NAME@ALIAS, NAME@v3 or NAME@sha256:…", show_default=False)]
 ModelName = Annotated[str, typer.Argument(metavar="NAME", help="The model.", show_default=False)]
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or last.")]

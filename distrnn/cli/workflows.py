@@ -19,9 +19,7 @@ Shared = Annotated[
 ]
 
 
-def plan(
-    workflow: WorkflowFile, settings: Settings = None, address: Address = None, json: Json = False, debug: Debug = False
-) -> None:
+def plan(workflow: WorkflowFile, settings: Settings = None, address: Address = None, json: Json = False, debug: Debug = False) -> None:
     """Show what a run would do: the resolved workflow, the dataset, steps, parameters, placement. Nothing is started."""
     _check(workflow, settings, "plan")
     from distrnn.cluster.planning import plan as make_plan

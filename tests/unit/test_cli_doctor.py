@@ -19,7 +19,12 @@ REQUIRES = {
         'tensorflow[and-cuda]>=2.21; extra == "gpu"',
         'pytest>=9; extra == "dev"',
     ],
-    "ray": ["click>=7", 'aiohttp; extra == "default"', 'py-spy; python_version < "3.12" and extra == "default"', 'dm-tree; extra == "rllib"'],
+    "ray": [
+        "click>=7",
+        'aiohttp; extra == "default"',
+        'py-spy; python_version < "3.12" and extra == "default"',
+        'dm-tree; extra == "rllib"',
+    ],
     "tensorflow": ['nvidia-cudnn-cu12>=9; extra == "and-cuda"'],
 }
 VERSIONS = {"numpy": "2.4.6", "keras": "3.15.1", "ray": "2.60.0", "aiohttp": "3.14.5"}
@@ -100,13 +105,13 @@ def test_place_that_cannot_be_written_is_named_and_exits_1(cli, tmp_path):
 @pytest.mark.parametrize(
     ("verdict", "usable", "problem"),
     [
-        (Capabilities("s3://bucket/a", True, True), True, None),
-        (Capabilities("s3://bucket/a", False, True), False, "s3://bucket/a cannot decide a race of writers, so no model can be published there."),
+        (Capabilities("s3://bb/a", True, True), True, None),
+        (Capabilities("s3://bb/a", False, True), False, "s3://bb/a cannot decide a race of writers, so no model can be published there."),
     ],
 )
 def test_server_is_raced(monkeypatch, verdict, usable, problem):
     monkeypatch.setattr("distrnn.storage.capability.probe", lambda _store: verdict)
-    found = doctor.place("s3://bucket/a", "DISTRNN_REGISTRY")
+    found = doctor.place("s3://bb/a", "DISTRNN_REGISTRY")
     assert (found["usable"], found["create_if_absent"], found["problem"]) == (usable, verdict.create_if_absent, problem)
 
 

@@ -114,7 +114,9 @@ def test_usage_error_exits_2_as_text_and_as_json(cli, arguments, message, holds_
         assert (as_text.stderr, document["message"]) == (f"error: {message}\n", message)
 
 
-@pytest.mark.parametrize("arguments", [[], ["models"], ["runs"], ["models", "alias"]], ids=lambda arguments: " ".join(arguments) or "distrnn")
+@pytest.mark.parametrize(
+    "arguments", [[], ["models"], ["runs"], ["models", "alias"]], ids=lambda arguments: " ".join(arguments) or "distrnn"
+)
 def test_no_verb_shows_the_help(cli, arguments):
     done = cli(*arguments)
     assert (done.exit_code, done.stderr) == (2, "")

@@ -171,7 +171,8 @@ def test_predict_reads_a_text_a_line_from_stdin(cli, published):
 
 def test_stdin_stands_alone(cli, published):
     done = cli("predict", "reviews", "-", "good")
-    assert (done.exit_code, done.stderr.splitlines()[-1]) == (2, "error: '-' reads the texts from stdin, so it stands alone. Received: 2 texts")
+    message = "error: '-' reads the texts from stdin, so it stands alone. Received: 2 texts"
+    assert (done.exit_code, done.stderr.splitlines()[-1]) == (2, message)
 
 
 def test_no_text_gives_an_empty_list(cli, published):

@@ -52,9 +52,12 @@ def test_a_line_a_stage_and_an_epoch_where_there_is_no_terminal(capsys):
 
 
 def test_last_epoch_is_told_when_the_run_fails_after_it(capsys):
-    with pytest.raises(KeyboardInterrupt), shown(Output()) as progress:
-        progress(step(1, 10))
+    def interrupted():
+        yield step(1, 10)
         raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tell(interrupted(), Output())
     assert capsys.readouterr().err == "train: started\ntrain: epoch 1/2, loss 0.5000, accuracy 0.7500, 51,234 tokens/s\n"
 
 

@@ -98,7 +98,20 @@ def test_schema_of_run_takes_a_language_model_that_is_not_registered(finished_ru
 
 
 def test_options_of_run_reach_the_pipeline(cli, fake_pipeline, workflow_file):
-    cli("run", workflow_file, "--set", "train.epochs=2", "--set", "model.units=8", "--run-id", "mine", "--address", "auto", "--registry", "r")
+    cli(
+        "run",
+        workflow_file,
+        "--set",
+        "train.epochs=2",
+        "--set",
+        "model.units=8",
+        "--run-id",
+        "mine",
+        "--address",
+        "auto",
+        "--registry",
+        "r",
+    )
     (arguments, options) = fake_pipeline.calls[0]
     assert arguments == (str(workflow_file), ["train.epochs=2", "model.units=8"])
     assert options == {"address": "auto", "run_id": "mine", "resume": None, "registry": "r", "shared_filesystem": False}
