@@ -187,7 +187,7 @@ def _show_rich(table: Table, stream: TextIO) -> None:
     from rich.text import Text
 
     rows = _cells(table)
-    shown = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    shown = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
     for index, column in enumerate(table.columns):
         shown.add_column(column, justify="right" if _is_numeric(rows, index) else "left", overflow="fold")
     for row in rows:

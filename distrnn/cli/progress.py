@@ -102,22 +102,29 @@ class Bars:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._stop_waiting()
         self._figures.plain = ""
         self._live.stop()
 
     def __call__(self, event: Event) -> None:
         """Hear an event."""
+        self._stop_waiting()
         if event.stage not in self._tasks:
             self._finish()
             self._tasks[event.stage] = self._bars.add_task(event.stage, total=event.total)
         self._bars.update(self._tasks[event.stage], completed=event.done, total=event.total)
         self._figures.plain = figures(event.info)
+        if event.done == event.total and event.stage == "prepare":
+            # The training worker needs seconds to import TensorFlow and to compile the step, and cannot tell anything meanwhile
+            self._waiting, self._figures.plain = self._bars.add_task("train", total=None), "starting the worker"
 
-    def _finish(self) -> None:
-        """End the stages before; early stopping ends one before its total."""
+    def _stop_waiting(self) -> None:
         if self._waiting is not None:
             self._bars.remove_task(self._waiting)
             self._waiting = None
+
+    def _finish(self) -> None:
+        """End the stages before; early stopping ends one before its total."""
         for task in self._bars.tasks:
             self._bars.update(task.id, total=task.completed or 1, completed=task.completed or 1)
 

@@ -90,6 +90,16 @@ def test_bars_on_a_terminal_show_stage_figures_and_time_left(monkeypatch, capsys
     assert capsys.readouterr().out == ""
 
 
+def test_bars_say_what_is_waited_for_before_the_first_step(monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    with shown(Output()) as progress:
+        progress(Event("prepare", 2, 2, "chunks"))
+        progress._live.refresh()
+        assert "starting the worker" in terminal.getvalue()
+
+
 @pytest.mark.parametrize(
     ("info", "text"),
     [
