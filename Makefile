@@ -7,7 +7,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 PINS := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint bench clean
+.PHONY: help demo test test-slow lint bench results clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ lint: $(VENV)/.dev ## Style and types
 
 bench: $(VENV)/.dev ## Figures against a peer that runs in the same call
 	$(BIN)/python -m pytest -m bench -s tests/benchmark
+
+results: $(VENV)/.dev ## Run the workflows with a published figure on the real text, and write the README's table
+	$(BIN)/python tests/benchmark/results.py
 
 clean: ## Remove caches, build output and what the demo made; .venv stays
 	rm -rf .demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .grimp_cache .hypothesis

@@ -11,12 +11,12 @@ import ray
 
 from distrnn.errors import StorageError
 
-QUIET = {
-    "RAY_DEDUP_LOGS": "0",
-    "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+# For a Ray of our own: nobody preempts its one node, nothing else needs the CPUs that its workers would leave to others, and it
+# reports to nobody. What the user has set stays.
+LOCAL_SETTINGS = {
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+    "RAY_worker_niceness": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_COLOR_PREFIX": "0",
 }
 RAY_LOGGERS = ("ray._private", "ray._common", "ray.air", "ray.data", "ray.train", "ray.tune", "ray.util")
 
@@ -36,13 +36,13 @@ def ray_session(address: str | None, log_file: str | None = None) -> Iterator[li
     if ray.is_initialized():
         yield _nodes()
         return
-    os.environ.update({key: value for key, value in QUIET.items() if key not in os.environ})
     _send_logs_to(log_file)
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.WARNING, "configure_logging": False}
     try:
         if address:
             ray.init(address=address, **options)
         else:
+            os.environ.update({key: value for key, value in LOCAL_SETTINGS.items() if key not in os.environ})
             ray.init(address="local", include_dashboard=False, num_cpus=os.cpu_count(), **options)
     except (ConnectionError, ValueError, TimeoutError) as error:
         raise StorageError(f"no Ray cluster answers at {address}: {' '.join(str(error).split())[:200]}. Check --address.") from None
