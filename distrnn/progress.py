@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 STAGES = ("prepare", "train", "evaluate", "register", "promote")
-INFO_KEYS = ("epoch", "epochs", "step", "steps", "loss", "accuracy", "validation_loss", "tokens_per_s", "message")
 
 
 @dataclass(frozen=True)

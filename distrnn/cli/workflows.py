@@ -70,6 +70,7 @@ def prepare(
     workflow: WorkflowFile,
     settings: Settings = None,
     address: Address = None,
+    shared_filesystem: Shared = False,
     quiet: Quiet = False,
     json: Json = False,
     debug: Debug = False,
@@ -80,7 +81,7 @@ def prepare(
 
     out = Output(json=json, quiet=quiet)
     with shown(out) as progress:
-        document = prepare_workflow(workflow, settings or [], address=address, progress=progress)
+        document = prepare_workflow(workflow, settings or [], address=address, shared_filesystem=shared_filesystem, progress=progress)
     out.result(document, Fields(_dataset(document["dataset"]) | {"took": _took(document["seconds"])}))
 
 

@@ -37,3 +37,11 @@ def promote(registry: Registry, version: ModelVersion, rule: Promote, evaluation
 
     decision = registry.promote(version, rule.alias, [rule], evaluation_set=evaluation_set, measure=measured, run_id=run_id)
     return decision.to_json()
+
+
+def decided(registry: Registry, version: ModelVersion, rule: Promote, run_id: str) -> dict[str, Any] | None:
+    """What the gate said already when a run that goes on asked it before it was stopped."""
+    for move in reversed(registry.alias(version.name, rule.alias).history):
+        if move.run_id == run_id and move.decision is not None:
+            return move.decision
+    return None

@@ -12,25 +12,37 @@ from distrnn.errors import InterruptedRunError
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Interrupts:
-    """Handles both signals inside `with`; outside the main thread it does nothing.
+class Interruption(BaseException):
+    """A signal arrived; leaves `interruptible` as `InterruptedRunError`."""
 
-    The first signal while `deferred` is only noted in `received`; every other one raises `InterruptedRunError`.
+
+class Interrupts:
+    """Handles both signals; outside the main thread it does nothing.
+
+    The first signal while `deferred` is only noted in `received`; every other one raises `Interruption` where the program stands.
     """
 
     def __init__(self) -> None:
         self.received: int | None = None
         self._deferred = False
-        self._previous: dict[int, Any] = {}
 
-    def __enter__(self) -> "Interrupts":
-        if threading.current_thread() is threading.main_thread():
-            self._previous = {number: signal.signal(number, self._handle) for number in SIGNALS}
-        return self
+    @contextlib.contextmanager
+    def handled(self) -> Iterator[None]:
+        """Inside, signals are handled; an interruption leaves it as an error.
 
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
+        Raises:
+            InterruptedRunError: a signal arrived.
+        """
+        in_main = threading.current_thread() is threading.main_thread()
+        before: dict[int, Any] = {number: signal.signal(number, self._handle) for number in SIGNALS} if in_main else {}
+        try:
+            yield
+        except Interruption:
+            number = self.received or signal.SIGINT
+            raise InterruptedRunError(f"interrupted by {signal.Signals(number).name}", signal=number) from None
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     @contextlib.contextmanager
     def deferred(self) -> Iterator[None]:
@@ -45,4 +57,18 @@ class Interrupts:
         first = self.received is None
         self.received = number
         if not (self._deferred and first):
-            raise InterruptedRunError(f"interrupted by {signal.Signals(number).name}", signal=number)
+            raise Interruption
+
+
+@contextlib.contextmanager
+def kept_handlers() -> Iterator[None]:
+    """Restore the signal handlers that a library replaces inside; `ray.init` takes SIGTERM for itself."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -15,18 +15,19 @@ from typing import Any
 from distrnn.client import load_folder
 from distrnn.cluster import gate, lineage, metrics, preprocess, record
 from distrnn.cluster.interrupts import Interrupts
-from distrnn.cluster.planning import place_workflow, storage_of
+from distrnn.cluster.planning import names_file, place_workflow, require_shared, storage_of
 from distrnn.cluster.preprocess import PreparedDataset
+from distrnn.cluster.record import Options
 from distrnn.cluster.result import RunResult, Stopwatch
 from distrnn.cluster.session import ray_session
 from distrnn.cluster.train_job import TrainJob, train_on_ray
-from distrnn.errors import InterruptedRunError, UsageError, WorkflowError
+from distrnn.errors import InterruptedRunError, UsageError
 from distrnn.evaluation import report
 from distrnn.progress import Event, Progress, silent
 from distrnn.registry import ModelVersion, Registry
 from distrnn.runs import RunStore
 from distrnn.training.plan import Placement
-from distrnn.workflow import LoadedWorkflow, load_workflow
+from distrnn.workflow import LoadedWorkflow, load_workflow, overrides_as_mapping
 from distrnn.workflow.sections import LanguageModel
 
 SAMPLE_LENGTH = 600
@@ -75,30 +76,32 @@ def run_workflow(
     """
     if resume is not None and run_id is not None:
         raise UsageError("--run-id names a new run and --resume goes on with one; give one of them.")
-    loaded = load_workflow(workflow_path, overrides)
+    options = Options(overrides_as_mapping(overrides), registry, address, shared_filesystem)
+    loaded = load_workflow(workflow_path, options.overrides)
     runs = RunStore(storage_of(loaded))
-    earlier = runs.load(runs.resolve(resume)) if resume is not None else None
-    if earlier is not None and not overrides:
-        loaded = load_workflow(workflow_path, earlier["overrides"])
-    target = Registry(registry) if loaded.workflow.register_ else None
-    if target is not None:
-        _check_reachable(target, loaded)
-    document = record.start(runs, loaded, overrides, run_id) if earlier is None else record.go_on(runs, earlier, loaded)
-    with Interrupts() as interrupts:
-        execution = _Run(loaded, runs, target, document, progress, interrupts)
-        try:
-            result = execution.execute(address, shared_filesystem)
-        except BaseException as error:
-            if not isinstance(error, InterruptedRunError):
-                metrics.write_failure(loaded.workflow.name)
-            raise record.stopped(runs, execution.document, error) from None
-    runs.save(result.run_id, {**execution.document, **result.to_json(), "status": "finished"})
+    document = None
+    if resume is not None:
+        document = runs.load(runs.resolve(resume))
+        options = options.or_else(Options(**document["options"]))
+        loaded = load_workflow(workflow_path, options.overrides)
+    target = Registry(options.registry) if loaded.workflow.register_ else None
+    with names_file(loaded):
+        if target is not None and loaded.workflow.register_ is not None:
+            target.check_publish(loaded.workflow.register_.name)
+        document = record.go_on(runs, document, loaded) if document else record.start(runs, loaded, options, run_id)
+        with record.held(runs, document["run_id"]):
+            result = _Run(loaded, runs, target, document, progress, resumed=resume is not None).recorded(options)
     metrics.write_result(result)
     return result
 
 
 def prepare_workflow(
-    workflow_path: str | Path, overrides: Overrides = (), *, address: str | None = None, progress: Progress = silent
+    workflow_path: str | Path,
+    overrides: Overrides = (),
+    *,
+    address: str | None = None,
+    shared_filesystem: bool = False,
+    progress: Progress = silent,
 ) -> dict[str, Any]:
     """Prepare the dataset only.
 
@@ -107,20 +110,15 @@ def prepare_workflow(
     """
     loaded = load_workflow(workflow_path, overrides)
     store, watch = storage_of(loaded), Stopwatch()
-    with Interrupts(), contextlib.ExitStack() as stack:
+    with names_file(loaded), Interrupts().handled(), contextlib.ExitStack() as stack:
         with watch.stage("start"):
             prepared = preprocess.lookup(loaded, store)
             if prepared is None:
-                stack.enter_context(ray_session(address))
+                nodes = stack.enter_context(ray_session(address))
+                require_shared(loaded.workflow, nodes, address, {"storage.root": store.url}, shared_filesystem)
         with watch.stage("prepare"):
             prepared = prepared or preprocess.prepare(loaded, store=store, progress=progress)
     return {"dataset": prepared.to_json(), "seconds": watch.seconds}
-
-
-def _check_reachable(registry: Registry, loaded: LoadedWorkflow) -> None:
-    """Find wrong credentials and missing buckets before hours of training, not after."""
-    assert loaded.workflow.register_ is not None  # noqa: S101 - the caller looked
-    registry.aliases(loaded.workflow.register_.name)
 
 
 class _Run:
@@ -133,37 +131,46 @@ class _Run:
         registry: Registry | None,
         document: dict[str, Any],
         progress: Progress,
-        interrupts: Interrupts,
+        *,
+        resumed: bool,
     ) -> None:
         self.loaded, self.workflow, self.runs, self.store = loaded, loaded.workflow, runs, runs.store
-        self.registry, self.document, self.progress, self.interrupts = registry, document, progress, interrupts
+        self.registry, self.document, self.progress, self.resumed = registry, document, progress, resumed
         self.run_id: str = document["run_id"]
-        self.watch = Stopwatch()
+        self.interrupts, self.watch = Interrupts(), Stopwatch()
 
-    def execute(self, address: str | None, shared_filesystem: bool) -> RunResult:
-        """All stages."""
-        log_file = self.store.local_path(f"runs/{self.run_id}/log.txt")
-        with tempfile.TemporaryDirectory(prefix="distrnn-run-") as temporary:
-            folder = Path(temporary, "model")
+    def recorded(self, options: Options) -> RunResult:
+        """All stages; the record says how they ended."""
+        try:
+            with self.interrupts.handled():
+                result = self._execute(options)
+        except BaseException as error:
+            if not isinstance(error, InterruptedRunError):
+                metrics.write_failure(self.workflow.name)
+            raise record.stopped(self.runs, self.document, error) from None
+        self.runs.save(self.run_id, {**self.document, **result.to_json(), "status": "finished"})
+        return result
+
+    def _execute(self, options: Options) -> RunResult:
+        with contextlib.ExitStack() as stack:
+            temporary = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="distrnn-run-")))
+            folder = temporary / "model"
             folder.mkdir()
-            with contextlib.ExitStack() as stack:
+            log_file = stack.enter_context(record.log_file(self.runs, self.run_id, temporary))
+            with contextlib.ExitStack() as ray_stack:
                 with self.watch.stage("start"):
-                    nodes = stack.enter_context(ray_session(address, str(log_file) if log_file else None))
-                placement = self._place(nodes, shared_filesystem)
+                    nodes = ray_stack.enter_context(ray_session(options.address, str(log_file)))
+                alone = require_shared(self.workflow, nodes, options.address, self._places(), options.shared_filesystem)
+                placement = place_workflow(self.workflow, nodes)
                 with self.watch.stage("prepare"):
                     prepared = preprocess.prepare(self.loaded, store=self.store, progress=self.progress)
                 self.document = record.with_dataset(self.runs, self.document, prepared.fingerprint)
-                outcome = self._train(placement, prepared, folder, str(log_file) if log_file and len(nodes) == 1 else None)
+                outcome = self._train(placement, prepared, folder, str(log_file) if alone else None)
             return self._finish(outcome, placement, prepared, folder)
 
-    def _place(self, nodes: list[Mapping[str, float]], shared_filesystem: bool) -> Placement:
-        if len(nodes) > 1 and self.store.is_local and not shared_filesystem:
-            raise WorkflowError(
-                f"key 'storage.root': expected an s3:// URL, which every node of the cluster reaches. Received: {self.store.url}. "
-                "If all nodes share this folder, say so with --shared-filesystem.",
-                key="storage.root",
-            )
-        return place_workflow(self.workflow, nodes)
+    def _places(self) -> dict[str, str]:
+        registry = {"--registry": self.registry.url} if self.registry else {}
+        return {"storage.root": self.store.url, **registry}
 
     def _train(self, placement: Placement, prepared: PreparedDataset, folder: Path, log_file: str | None) -> dict[str, Any]:
         job = TrainJob(self.loaded.to_json(), self.store.url, prepared.fingerprint, placement, f"runs/{self.run_id}", log_file)
@@ -209,9 +216,11 @@ class _Run:
     def _register(self, folder: Path, metadata: dict[str, Any]) -> ModelVersion | None:
         if self.registry is None or self.workflow.register_ is None:
             return None
+        name = self.workflow.register_.name
         with self.watch.stage("register"):
             self.progress(Event("register", 0, 1, "versions"))
-            version = self.registry.publish(self.workflow.register_.name, folder, metadata=metadata)
+            version = self.registry.published_by(name, self.run_id) if self.resumed else None
+            version = version or self.registry.publish(name, folder, metadata=metadata)
             self.progress(Event("register", 1, 1, "versions"))
         return version
 
@@ -219,6 +228,8 @@ class _Run:
         rule = self.workflow.register_.promote if self.workflow.register_ else None
         if self.registry is None or version is None or rule is None or evaluation_set is None:
             return None
+        if self.resumed and (decided := gate.decided(self.registry, version, rule, self.run_id)):
+            return decided
         with self.watch.stage("promote"):
             self.progress(Event("promote", 0, 1, "aliases"))
             decision = gate.promote(self.registry, version, rule, evaluation_set, self.store, self.run_id)

@@ -1,12 +1,13 @@
 """What a run would do: its dataset, its steps, its parameters and its place, with nothing started."""
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from distrnn.cluster.session import local_resources, ray_session
 from distrnn.data.lookup import Lookup, lookup
+from distrnn.errors import WorkflowError
 from distrnn.storage import Store, default_storage, open_store
 from distrnn.training import plan as decide
 from distrnn.training.plan import Placement
@@ -30,6 +31,46 @@ def place_workflow(workflow: Workflow, nodes: list[Mapping[str, float]]) -> Plac
     )
 
 
+@contextlib.contextmanager
+def names_file(loaded: LoadedWorkflow) -> Iterator[None]:
+    """Errors about keys that leave it name the workflow file, whoever found them."""
+    try:
+        yield
+    except WorkflowError as error:
+        if "file" in error.fields:
+            raise
+        raise WorkflowError(f"{loaded.file}: {error.message}", **error.fields, file=loaded.file) from None
+
+
+def require_shared(
+    workflow: Workflow, nodes: list[Mapping[str, float]], address: str | None, places: Mapping[str, str], shared_filesystem: bool
+) -> bool:
+    """Refuse paths that not every node of a cluster reaches.
+
+    Args:
+        workflow: its data paths are checked.
+        nodes: of the cluster.
+        address: of the cluster; a `ray://` address means that this machine is none of its nodes.
+        places: other places by what names them: storage root, registry.
+        shared_filesystem: the user says that every node has the same folders.
+    Returns:
+        whether everything runs on this machine.
+    Raises:
+        WorkflowError: a place is local; names its key.
+    """
+    alone = len(nodes) == 1 and not (address or "").startswith("ray://")
+    paths = {"data.path": workflow.data.path, "data.test_path": workflow.data.test_path, **places}
+    local = [(key, path) for key, path in paths.items() if path and not path.startswith("s3://")]
+    if not alone and local and not shared_filesystem:
+        key, path = local[0]
+        raise WorkflowError(
+            f"key {key!r}: expected a place that every node of the cluster reaches. Received: {path}. "
+            "Use an s3:// URL for storage and registry; if all nodes share this folder, say so with --shared-filesystem.",
+            key=key,
+        )
+    return alone
+
+
 def plan(workflow_path: str | Path, overrides: Sequence[str] | Mapping[str, Any] = (), *, address: str | None = None) -> dict[str, Any]:
     """Say what `run` would do; only an address makes it speak to Ray.
 
@@ -42,9 +83,10 @@ def plan(workflow_path: str | Path, overrides: Sequence[str] | Mapping[str, Any]
     """
     loaded = load_workflow(workflow_path, overrides)
     workflow, store = loaded.workflow, storage_of(loaded)
-    with ray_session(address) if address else contextlib.nullcontext(local_resources()) as nodes:
-        placement = place_workflow(workflow, nodes)
-    found = lookup(loaded, store)
+    with names_file(loaded):
+        with ray_session(address) if address else contextlib.nullcontext(local_resources()) as nodes:
+            placement = place_workflow(workflow, nodes)
+        found = lookup(loaded, store)
     return {
         "workflow": loaded.to_json(),
         "storage": store.url,

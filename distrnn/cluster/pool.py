@@ -77,7 +77,7 @@ def _result(reference: Any) -> Any:
     except RayTaskError as error:
         if isinstance(error.cause, DistrnnError):
             raise error.cause from None
-        raise
+        raise DistrnnError(f"preprocessing failed: {type(error.cause).__name__}: {' '.join(str(error.cause).split())[:300]}") from None
 
 
 def _give_up_after(attempts: int, error: Exception) -> None:

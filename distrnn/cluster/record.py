@@ -1,16 +1,54 @@
 """The record of a run: opened when it starts or goes on, closed when it ends for whatever reason."""
 
 import contextlib
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
-from distrnn.errors import DataError, DistrnnError, InterruptedRunError, UsageError, WorkflowError
+from filelock import FileLock, Timeout
+
+from distrnn.errors import ConflictError, DataError, DistrnnError, InterruptedRunError, UsageError, WorkflowError
 from distrnn.runs import RunStore, new_run_id
 from distrnn.workflow import LoadedWorkflow
 
 
-def start(runs: RunStore, loaded: LoadedWorkflow, overrides: Sequence[str] | Mapping[str, Any], run_id: str | None) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Options:
+    """What a run was given beside its workflow; going on needs the same.
+
+    Attributes:
+        overrides: dotted keys and their values; paths are absolute.
+        registry: URL, where one was named.
+        address: of the cluster.
+        shared_filesystem: local paths are reachable from every node.
+    """
+
+    overrides: dict[str, Any]
+    registry: str | None = None
+    address: str | None = None
+    shared_filesystem: bool = False
+
+    def or_else(self, earlier: "Options") -> "Options":
+        """These options, with what is not given here as it was in the run that goes on."""
+        return Options(
+            {**earlier.overrides, **self.overrides},
+            self.registry or earlier.registry,
+            self.address or earlier.address,
+            self.shared_filesystem or earlier.shared_filesystem,
+        )
+
+    def command(self, workflow_file: str, run_id: str) -> str:
+        """The command that goes on with a run; everything but where its record is stands in the record."""
+        words = ["distrnn", "run", workflow_file, "--resume", run_id]
+        if root := self.overrides.get("storage.root"):
+            words += ["--set", f"storage.root={root}"]
+        return shlex.join(words)
+
+
+def start(runs: RunStore, loaded: LoadedWorkflow, options: Options, run_id: str | None) -> dict[str, Any]:
     """Record a new run.
 
     Raises:
@@ -24,7 +62,7 @@ def start(runs: RunStore, loaded: LoadedWorkflow, overrides: Sequence[str] | Map
         "started_at": now.isoformat(timespec="seconds"),
         "workflow": loaded.workflow.name,
         "workflow_file": loaded.file,
-        "overrides": dict(overrides) if isinstance(overrides, Mapping) else list(overrides),
+        "options": asdict(options),
         "resolved_workflow": loaded.to_json(),
         "fingerprint": None,
     }
@@ -86,7 +124,45 @@ def stopped(runs: RunStore, document: dict[str, Any], error: BaseException) -> B
         runs.save(run_id, {**document, "status": "interrupted" if interrupted else "failed", "error": str(error)})
     if not isinstance(error, InterruptedRunError):
         return error
-    command = f"distrnn run {document['workflow_file']} --resume {run_id}"
+    command = Options(**document["options"]).command(document["workflow_file"], run_id)
     return InterruptedRunError(
         f"run {run_id} was {error.message}; what is done is kept. Go on with: {command}", signal=error.fields["signal"]
     )
+
+
+@contextlib.contextmanager
+def held(runs: RunStore, run_id: str) -> Iterator[None]:
+    """Keep a run to one process of this machine, where its record is in a folder.
+
+    Raises:
+        ConflictError: another process is at it.
+    """
+    path = runs.store.local_path(f"runs/{run_id}/lock")
+    if path is None:
+        yield
+        return
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ConflictError(f"run {run_id} is in progress in another process. See: distrnn runs show {run_id}") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
+def log_file(runs: RunStore, run_id: str, temporary: Path) -> Iterator[Path]:
+    """A file for what libraries print: the run's log itself in a folder, or one that is uploaded as that at the end."""
+    path = runs.store.local_path(f"runs/{run_id}/log.txt")
+    if path is not None:
+        yield path
+        return
+    path = temporary / "log.txt"
+    path.touch()
+    try:
+        yield path
+    finally:
+        with contextlib.suppress(DistrnnError, OSError):
+            runs.save_log(run_id, path)

@@ -9,6 +9,7 @@ from typing import Any
 
 import ray
 
+from distrnn.cluster.interrupts import kept_handlers
 from distrnn.errors import StorageError
 
 # For a Ray of our own: nobody preempts its one node, nothing else needs the CPUs that its workers would leave to others, and it
@@ -36,20 +37,27 @@ def ray_session(address: str | None, log_file: str | None = None) -> Iterator[li
     if ray.is_initialized():
         yield _nodes()
         return
-    _send_logs_to(log_file)
+    with _logs_sent_to(log_file):
+        try:
+            with kept_handlers():
+                _connect(address)
+            yield _nodes()
+        finally:
+            ray.shutdown()
+
+
+def _connect(address: str | None) -> None:
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.WARNING, "configure_logging": False}
     try:
         if address:
             ray.init(address=address, **options)
         else:
             os.environ.update({key: value for key, value in LOCAL_SETTINGS.items() if key not in os.environ})
-            ray.init(address="local", include_dashboard=False, num_cpus=os.cpu_count(), **options)
-    except (ConnectionError, ValueError, TimeoutError) as error:
-        raise StorageError(f"no Ray cluster answers at {address}: {' '.join(str(error).split())[:200]}. Check --address.") from None
-    try:
-        yield _nodes()
-    finally:
-        ray.shutdown()
+            ray.init(address="local", include_dashboard=False, **options)
+    except (ConnectionError, ValueError, TimeoutError, RuntimeError) as error:
+        where = f"answers at {address}" if address else "could be started here"
+        hint = "Check --address." if address else "See the run's log, and: distrnn doctor"
+        raise StorageError(f"no Ray cluster {where}: {' '.join(str(error).split())[:200]}. {hint}") from None
 
 
 def _nodes() -> list[Mapping[str, float]]:
@@ -61,13 +69,20 @@ def local_resources() -> list[Mapping[str, float]]:
     gpus = len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
     if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
         gpus = min(gpus, len([device for device in visible.split(",") if device.strip()]))
-    return [{"CPU": os.cpu_count() or 1, "GPU": gpus}]
+    return [{"CPU": len(os.sched_getaffinity(0)), "GPU": gpus}]
 
 
-def _send_logs_to(log_file: str | None) -> None:
+@contextlib.contextmanager
+def _logs_sent_to(log_file: str | None) -> Iterator[None]:
     # Ray empties the handlers of its topmost logger when it starts, so those right below it get them
     handler = logging.FileHandler(log_file, delay=True) if log_file else logging.NullHandler()
-    for name in RAY_LOGGERS:
-        logger = logging.getLogger(name)
+    loggers = [logging.getLogger(name) for name in RAY_LOGGERS]
+    for logger in loggers:
         logger.propagate = False
         logger.handlers = [handler]
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.handlers = [logging.NullHandler()]
+        handler.close()

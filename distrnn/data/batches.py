@@ -106,10 +106,6 @@ class ClassifierBatches:
             return np.arange(self.rows, dtype=np.int64)
         return np.random.default_rng([self._seed, epoch]).permutation(self.rows).astype(np.int64)
 
-    def labels_in_order(self) -> npt.NDArray[np.int8]:
-        """Labels in the order of the dataset: int8 [rows]."""
-        return self._reader.labels
-
     def epoch(self, epoch: int, start_step: int = 0) -> Iterator[Batch]:
         """Batches of one epoch, from `start_step` on.
 

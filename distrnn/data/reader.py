@@ -91,10 +91,6 @@ class ShardReader:
         """Token ids over all rows."""
         return int(self._first_token[-1])
 
-    def row_lengths(self) -> npt.NDArray[np.int64]:
-        """Tokens of each row: int64 [rows]."""
-        return np.concatenate([np.diff(shard.offsets).astype(np.int64) for shard in self._shards] or [np.zeros(0, np.int64)])
-
     def span(self, start: int, stop: int) -> IntArray:
         """Tokens [start, stop) of the split read as one stream; a view where they lie in one shard; ends with it."""
         stop = min(stop, self.tokens)

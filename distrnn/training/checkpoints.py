@@ -16,6 +16,7 @@ import numpy as np
 from distrnn.errors import IntegrityError
 
 Arrays = dict[str, np.ndarray]
+Totals = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Position:
     Attributes:
         epoch: the epoch in progress, from 0.
         step: steps of it that are done.
-        totals: sums over those steps: loss (nats), hits, labels.
+        totals: sums over those steps: loss (nats), hits, labels, tokens (padding not counted).
         seconds: time spent in this epoch.
         history: one entry a finished epoch.
         best_value: the best value of the watched metric so far.
@@ -35,14 +36,14 @@ class Position:
 
     epoch: int = 0
     step: int = 0
-    totals: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    totals: Totals = (0.0, 0.0, 0.0, 0.0)
     seconds: float = 0.0
     history: list[dict[str, Any]] = field(default_factory=list)
     best_value: float | None = None
     epochs_without_improvement: int = 0
     finished: bool = False
 
-    def at(self, step: int, totals: tuple[float, float, float], seconds: float) -> "Position":
+    def at(self, step: int, totals: Totals, seconds: float) -> "Position":
         """The same epoch, `step` steps done."""
         return replace(self, step=step, totals=totals, seconds=seconds)
 

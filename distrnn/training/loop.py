@@ -18,7 +18,7 @@ import tensorflow as tf
 from distrnn.errors import DivergedError
 from distrnn.progress import Event, Progress
 from distrnn.training import variables
-from distrnn.training.checkpoints import Arrays, Checkpoint, Position, record
+from distrnn.training.checkpoints import Arrays, Checkpoint, Position, Totals, record
 from distrnn.training.plan import BatchPlan, learning_rate
 from distrnn.training.tasks import Batches, Task
 from distrnn.workflow.sections import Train
@@ -62,7 +62,6 @@ class Trainer:
     def __init__(self, task: Task, train: Train, plan: BatchPlan, strategy: tf.distribute.Strategy, *, compile_with_xla: bool) -> None:
         self.train = train
         self._strategy = strategy
-        self._tokens_per_step = plan.global_batch_size * task.tokens_per_row
         keras.utils.set_random_seed(train.seed)
         with strategy.scope():
             self.model = task.training_model(per_replica_batch_size=plan.per_replica_batch_size, replicas=plan.replicas)
@@ -88,7 +87,8 @@ class Trainer:
                 loss = tf.reduce_sum(losses * weights)
                 mean = loss / global_labels
             self._optimizer.apply(tape.gradient(mean, self.model.trainable_variables), self.model.trainable_variables)
-            return tf.stack([loss, tf.reduce_sum(hits * weights), tf.reduce_sum(weights)])
+            real_tokens = tf.cast(tf.math.count_nonzero(tokens), tf.float32)
+            return tf.stack([loss, tf.reduce_sum(hits * weights), tf.reduce_sum(weights), real_tokens])
 
         compiled = tf.function(replica_step, jit_compile=True) if compile_with_xla else replica_step
 
@@ -142,7 +142,7 @@ class Trainer:
             "validation_accuracy": validation_accuracy,
             "learning_rate": rate,
             "seconds": position.seconds,
-            "tokens_per_s": self._tokens_per_step * batches.steps / position.seconds,
+            "tokens_per_s": position.totals[3] / position.seconds,
         }
         hooks.progress(self._event(position, entry, batches))
         stopping = self.train.early_stopping
@@ -182,7 +182,7 @@ class Trainer:
 
     def _running(self, position: Position) -> dict[str, Any]:
         loss, accuracy = _means(position.totals)
-        return {"loss": loss, "accuracy": accuracy, "tokens_per_s": self._tokens_per_step * position.step / position.seconds}
+        return {"loss": loss, "accuracy": accuracy, "tokens_per_s": position.totals[3] / position.seconds}
 
     def _event(self, position: Position, figures: dict[str, Any], batches: Batches) -> Event:
         shown = {key: figures[key] for key in ("loss", "accuracy", "validation_loss", "tokens_per_s") if figures.get(key) is not None}
@@ -190,16 +190,16 @@ class Trainer:
         return Event("train", position.epoch * batches.steps + position.step, self.train.epochs * batches.steps, "steps", info)
 
 
-def _means(totals: tuple[float, float, float]) -> tuple[float, float]:
-    loss, hits, labels = totals
+def _means(totals: Totals) -> tuple[float, float]:
+    loss, hits, labels, _ = totals
     return loss / labels, hits / labels
 
 
-def _finite(totals: np.ndarray, epoch: int, step: int) -> tuple[float, float, float]:
-    loss, hits, labels = (float(total) for total in totals)
+def _finite(totals: np.ndarray, epoch: int, step: int) -> Totals:
+    loss, hits, labels, tokens = (float(total) for total in totals)
     if not math.isfinite(loss):
         raise DivergedError(
             f"the training loss is {loss} in epoch {epoch + 1}, step {step}. Expected a finite loss; "
             "a smaller train.optimizer.learning_rate is the likely cure."
         )
-    return loss, hits, labels
+    return loss, hits, labels, tokens

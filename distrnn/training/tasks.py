@@ -27,10 +27,6 @@ class Batches(Protocol):
 class Task(Protocol):
     """A kind of model; B rows, W or L tokens a row, V vocabulary."""
 
-    @property
-    def tokens_per_row(self) -> int:
-        """W or L."""
-
     def training_model(self, *, per_replica_batch_size: int, replicas: int) -> keras.Model:
         """The model that gives logits."""
 
@@ -50,11 +46,6 @@ class ClassifierTask:
 
     model: ClassifierModel
     vocabulary_size: int
-
-    @property
-    def tokens_per_row(self) -> int:
-        """L, padding included."""
-        return self.model.sequence_length
 
     def training_model(self, *, per_replica_batch_size: int, replicas: int) -> keras.Model:
         """int32 [B, L] -> logits [B, 1]."""
@@ -93,11 +84,6 @@ class LanguageTask:
 
     model: LanguageModel
     vocabulary_size: int
-
-    @property
-    def tokens_per_row(self) -> int:
-        """W."""
-        return self.model.window
 
     def training_model(self, *, per_replica_batch_size: int, replicas: int) -> keras.Model:
         """int32 [b, W] -> logits [b, W, V], b rows of one replica."""

@@ -1,6 +1,15 @@
 """The workflow file: what it may say (`sections`), what must hold between its keys (`rules`), how it is read (`load`)."""
 
-from distrnn.workflow.load import LoadedWorkflow, json_schema, load_workflow, validate
+from distrnn.workflow.load import LoadedWorkflow, json_schema, load_workflow, overrides_as_mapping, validate
 from distrnn.workflow.sections import ClassifierModel, LanguageModel, Workflow
 
-__all__ = ["ClassifierModel", "LanguageModel", "LoadedWorkflow", "Workflow", "json_schema", "load_workflow", "validate"]
+__all__ = [
+    "ClassifierModel",
+    "LanguageModel",
+    "LoadedWorkflow",
+    "Workflow",
+    "json_schema",
+    "load_workflow",
+    "overrides_as_mapping",
+    "validate",
+]

@@ -69,27 +69,30 @@ def override(document: Mapping[str, Any], keys: Sequence[str], value: Any) -> di
     Raises:
         WorkflowError: a key on the way is a value, not a section.
     """
-    if tuple(keys) in PATH_KEYS and isinstance(value, str):
-        value = absolute(value, Path.cwd())
     return _replace(document, keys, value, ".".join(keys))
 
 
 def parse_overrides(overrides: Sequence[str] | Mapping[str, Any]) -> Iterator[tuple[list[str], Any]]:
-    """The keys and values of `--set` texts (or of a mapping from dotted keys to values).
+    """The keys and values of `--set` texts (or of a mapping from dotted keys to values); relative paths as seen from the working folder.
 
     Raises:
         WorkflowError: a text is not KEY=VALUE, or the value is not YAML.
     """
     if isinstance(overrides, Mapping):
-        yield from ((_split(key, key), value) for key, value in overrides.items())
+        yield from (_from_here(_split(key, key), value) for key, value in overrides.items())
         return
     for text in overrides:
         key, equals, value = text.partition("=")
         keys = _split(key if equals else "", text)
         try:
-            yield keys, parse(value)
+            yield _from_here(keys, parse(value))
         except yaml.YAMLError:
             raise WorkflowError(f"--set {key}: expected a YAML value. Received: {value!r}", key=key, received=value) from None
+
+
+def _from_here(keys: list[str], value: Any) -> tuple[list[str], Any]:
+    is_path = tuple(keys) in PATH_KEYS and isinstance(value, str)
+    return keys, absolute(value, Path.cwd()) if is_path else value
 
 
 def absolute(path: str, folder: Path) -> str:

@@ -45,6 +45,15 @@ def load_workflow(path: str | Path, overrides: Sequence[str] | Mapping[str, Any]
     return LoadedWorkflow(validate(document, str(path), overridden), str(path))
 
 
+def overrides_as_mapping(overrides: Sequence[str] | Mapping[str, Any]) -> dict[str, Any]:
+    """Overrides by dotted key, to be kept and given again from any working folder.
+
+    Raises:
+        WorkflowError: a text is not KEY=VALUE, or the value is not YAML.
+    """
+    return {".".join(keys): value for keys, value in parse_overrides(overrides)}
+
+
 def validate(document: Mapping[str, Any], file: str, overridden: Sequence[str] = ()) -> Workflow:
     """Check a workflow document.
 

@@ -25,6 +25,9 @@ def _data(workflow: Workflow) -> Iterator[Problem]:
         yield Problem("data.source", f"one of {', '.join(sources)} for a {task} (model.task)", show(data.source))
     if data.source in FILELESS_SOURCES and data.path is not None:
         yield Problem("data.path", f"nothing, {data.source} needs no file", show(data.path))
+    for key in ("path", "test_path"):
+        if "://" in (getattr(data, key) or ""):
+            yield Problem(f"data.{key}", "a file or folder", show(getattr(data, key)))
     if task == "language-model" and data.tokenizer.level != "char":
         yield Problem("data.tokenizer.level", "char for a language-model (model.task)", show(data.tokenizer.level))
     if data.tokenizer.level == "char" and data.tokenizer.html is not None:

@@ -73,13 +73,13 @@ def test_a_signal_in_any_stage_leaves_nothing_half_done(
     code = command.end()
     assert "Traceback" not in command.stderr
     assert command.left_running() == []
-    if code == 0:  # the last stages are over in milliseconds
+    if stage == "register: started" and code == 0:  # over in milliseconds
         assert versions(command) == ["0000000001.json"]
         return
     assert code == 128 + number
     resumed = start_command("run", workflow, "--resume", "mine")
     assert resumed.end() == 0, resumed.stderr
-    assert len(versions(resumed)) in (1, 2)
+    assert versions(resumed) == ["0000000001.json"]
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ import pytest
 from distrnn.errors import IntegrityError
 from distrnn.training.checkpoints import Checkpoint, Position, read, record, write
 
-POSITION = Position(epoch=1, step=7, totals=(1.5, 2.0, 3.0), seconds=0.5, history=[{"epoch": 0, "loss": 0.7}], best_value=0.6)
+POSITION = Position(epoch=1, step=7, totals=(1.5, 2.0, 3.0, 4.0), seconds=0.5, history=[{"epoch": 0, "loss": 0.7}], best_value=0.6)
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:

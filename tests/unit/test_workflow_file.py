@@ -97,7 +97,7 @@ def test_override_may_take_a_section_away(file):
 
 
 def test_value_of_an_override_may_hold_an_equals_sign(file):
-    assert load_workflow(file, ["data.path=s3://bucket/a=b"]).workflow.data.path == "s3://bucket/a=b"
+    assert load_workflow(file, ["storage.root=s3://bucket/a=b"]).workflow.storage.root == "s3://bucket/a=b"
 
 
 def test_last_override_wins(file):
@@ -165,7 +165,7 @@ def test_path_may_begin_with_the_home_folder(file):
 
 @pytest.mark.parametrize("path", ["/data/x", "s3://bucket/x"])
 def test_path_that_is_absolute_stays(file, path):
-    assert load_workflow(file, [f"data.path={path}"]).workflow.data.path == path
+    assert load_workflow(file, [f"storage.root={path}"]).workflow.storage.root == path
 
 
 def test_resolved_workflow_writes_the_dependent_defaults_out(file):
