@@ -83,7 +83,9 @@ def go_on(runs: RunStore, document: dict[str, Any], loaded: LoadedWorkflow) -> d
     if different := _first_difference(document["resolved_workflow"], loaded.to_json()):
         key, then, now = different
         raise WorkflowError(
-            f"key {key!r}: expected {then!r}, as in run {run_id}. Received: {now!r}. Start a new run to change it.", key=key
+            f"{loaded.file}: key {key!r}: expected {then!r}, as in run {run_id}. Received: {now!r}. Start a new run to change it.",
+            file=loaded.file,
+            key=key,
         )
     document = {**document, "status": "running"}
     runs.save(run_id, document)
