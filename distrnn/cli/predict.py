@@ -1,5 +1,6 @@
 """`distrnn predict` and `generate`: a published model at work, with NumPy alone."""
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
@@ -87,6 +88,8 @@ def _given(texts: Sequence[str]) -> Iterator[str]:
 
 
 def _load(reference: str, registry: str | None, out: Output) -> "Classifier | LanguageModel":
+    # One text at a time is too little work to share: on a busy machine the threads of OpenBLAS wait for each other up to 40 times as long
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from distrnn.client import load_model
 
     model = load_model(reference, registry)
