@@ -56,7 +56,10 @@ class Move:
 
 @dataclass(frozen=True)
 class AliasRecord:
-    """What an alias holds (`number` is None where it was deleted or never held anything), and its past, oldest first."""
+    """What an alias holds (`number` is None where it was deleted or never held anything), and its past, oldest first.
+
+    `updated_at` is the moment of its last move, '' where there was none.
+    """
 
     name: str
     alias: str
@@ -68,9 +71,10 @@ class AliasRecord:
     history: tuple[Move, ...] = ()
 
     def moved(self, action: str, number: int | None, digest: str | None, **why: Any) -> "AliasRecord":
-        """The record after one more entry of its history."""
+        """The record after one more entry of its history; a refusal is an entry, but no update of what the alias holds."""
         entry = Move(timestamp(), action, self.number, number, uuid.uuid4().hex, **why)
-        return replace(self, number=number, digest=digest, updated_at=entry.at, history=(*self.history, entry))
+        updated_at = self.updated_at if action == "refuse" else entry.at
+        return replace(self, number=number, digest=digest, updated_at=updated_at, history=(*self.history, entry))
 
     def to_bytes(self) -> bytes:
         """The stored document."""

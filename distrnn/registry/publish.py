@@ -4,7 +4,8 @@
                       ^^^^^^^^ the commit: before it nothing is visible, after it everything is
 
 Blobs are named by their digest, so a publisher that dies leaves nothing but bytes that nobody refers to, and the next publisher of the
-same bytes finds them there. What happens after the commit only saves others work: its failure is no failure of the publication.
+same bytes finds them there. The hint and the removal of pending only save others work: their failure is no failure of the publication.
+A version whose blobs could not be looked at again is published all the same, but whoever published it is told.
 """
 
 import uuid
@@ -15,7 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from distrnn.errors import ConflictError, DataError, DistrnnError, NotFoundError, UsageError
+from distrnn.errors import ConflictError, DataError, DistrnnError, NotFoundError, StorageError, UsageError
 from distrnn.registry.layout import blob_key, pending_key, timestamp
 from distrnn.registry.manifest import (
     FORMS,
@@ -44,12 +45,13 @@ def publish(store: Store, name: str, folder: Path, metadata: dict[str, Any]) -> 
         UsageError: the metadata is no JSON, or a folder is no form.
         DataError: the folder is empty, or holds a link or a special file.
         ConflictError: a file changed while it was being uploaded.
+        StorageError: also where the version is published, but its blobs could not be checked afterwards; names it.
     """
     to_json_bytes(metadata, "metadata")
     before = _stamps(folder)
     files = tuple(_describe(folder, path) for path in before)
     attempt = uuid.uuid4().hex
-    pending = _Pending(store, name, attempt, files)
+    pending = Pending(store, name, attempt, files)
     try:
         for file in files:
             pending.renew()
@@ -62,15 +64,14 @@ def publish(store: Store, name: str, folder: Path, metadata: dict[str, Any]) -> 
         log = VersionLog(store, name)
         version = log.commit(lambda number: Manifest(name, number, attempt, created_at, files, metadata))
         with suppress(DistrnnError):
-            for file in files:
-                _upload(store, name, folder, file)
             log.leave_hint(version.number)
+        _check_again(store, version, folder)
     finally:
         pending.remove()
     return version
 
 
-class _Pending:
+class Pending:
     """Tells whoever cleans up which blobs are about to be referred to."""
 
     def __init__(self, store: Store, name: str, attempt: str, files: Sequence[FileEntry]) -> None:
@@ -96,6 +97,21 @@ class _Pending:
         """Take it away; one that stays behind expires."""
         with suppress(DistrnnError):
             self.store.delete(self.key)
+
+
+def _check_again(store: Store, version: ModelVersion, folder: Path) -> None:
+    """Bring back the blobs of a new version that a cleaner removed before it could see the manifest."""
+    try:
+        for file in version.manifest.files:
+            _upload(store, version.name, folder, file)
+    except (DistrnnError, OSError) as error:
+        reason = str(error).rstrip(".")
+        raise StorageError(
+            f"{version} is published in {store.url}, but whether all of its files are there could not be checked: {reason}. "
+            f"Run `distrnn pull {version} --for all`: if it names a missing file, publish the folder again.",
+            kind="unverified",
+            version=str(version),
+        ) from error
 
 
 def _upload(store: Store, name: str, folder: Path, file: FileEntry) -> None:

@@ -9,6 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from distrnn.errors import UsageError
 from distrnn.refs import ModelRef, check_alias, check_name
 from distrnn.registry import moves
 from distrnn.registry.aliases import AliasBook, AliasRecord
@@ -18,9 +19,12 @@ from distrnn.registry.moves import Measure
 from distrnn.registry.promotion import Decision, RuleLike
 from distrnn.registry.publish import publish
 from distrnn.registry.pull import pull
+from distrnn.registry.rehearsal import rehearse
 from distrnn.registry.resolve import Memory, resolve, resolve_offline
 from distrnn.registry.versions import VersionLog, model_names
 from distrnn.storage import Store, default_home, default_registry, open_store
+
+_RECENT = 20
 
 
 class Registry:
@@ -54,6 +58,7 @@ class Registry:
             UsageError: the name or the metadata is not valid.
             DataError: the folder is empty or holds links.
             ConflictError: the server cannot decide races, or the folder changed meanwhile.
+            StorageError: the storage failed; `fields["version"]` names a version that was published before it did.
         """
         check_name(name)
         if not self._store.is_local:
@@ -61,6 +66,38 @@ class Registry:
 
             require_races(self._store, default_home())
         return publish(self._store, name, Path(folder), dict(metadata))
+
+    def check_publish(self, name: str) -> None:
+        """Prove before hours of training that `publish` under this name can work; nothing is left behind but a folder's own root.
+
+        Raises:
+            UsageError: the name is not valid.
+            AccessError: credentials are missing or wrong, or do not allow to write there.
+            NotFoundError: the bucket does not exist.
+            StorageError: the server does not answer, the disk is full, or the folder cannot be used.
+            ConflictError: the server cannot decide races.
+        """
+        rehearse(self._store, check_name(name), default_home())
+
+    def published_by(self, name: str, run_id: str) -> ModelVersion | None:
+        """The newest live version that a run has published, so that a resumed run does not publish twice.
+
+        Only the newest 20 versions are looked at: a run is resumed soon after it was interrupted, and the requests must not grow with
+        the number of versions.
+
+        Args:
+            name: the model.
+            run_id: what `metadata["lineage"]["run_id"]` of the version must be.
+        Returns:
+            None where there is no such model, or none of its versions is this run's.
+        Raises:
+            IntegrityError: a manifest among them is damaged.
+        """
+        for version in VersionLog(self._store, check_name(name)).newest_first(_RECENT):
+            lineage = version.metadata.get("lineage")
+            if isinstance(lineage, dict) and lineage.get("run_id") == run_id:
+                return version
+        return None
 
     def resolve(self, ref: str | ModelRef, *, offline: bool = False) -> ModelVersion:
         """The version that a reference means.
@@ -124,22 +161,24 @@ class Registry:
         return AliasBook(self._store, check_name(name)).read(alias)
 
     def set_alias(
-        self, name: str, alias: str, version: int | ModelVersion, *, force_reason: str | None = None, run_id: str | None = None
+        self, name: str, alias: str, version: int | str | ModelVersion, *, force_reason: str | None = None, run_id: str | None = None
     ) -> AliasRecord:
         """Let an alias name a version.
 
         Args:
             name: the model.
             alias: what to move.
-            version: its number, or itself.
+            version: its number (3, "3", "v3"), a reference to it ("imdb@best"), or itself.
             force_reason: moves a guarded alias all the same, and is recorded.
             run_id: the run that does it.
         Raises:
+            UsageError: `version` is none of these, or another model's.
             NotFoundError: there is no such version.
             GateRefusedError: the alias has rules, so only `promote` moves it.
         """
-        number = version if isinstance(version, int) else version.number
-        return moves.set_alias(self._store, check_name(name), check_alias(alias), number, force_reason, run_id)
+        check_name(name)
+        check_alias(alias)
+        return moves.set_alias(self._store, name, alias, self._number(name, version), force_reason, run_id)
 
     def delete_alias(self, name: str, alias: str, *, force_reason: str | None = None, run_id: str | None = None) -> None:
         """Let an alias name nothing; its history stays.
@@ -180,3 +219,20 @@ class Registry:
             GateRefusedError: figures on the evaluation set are missing and `measure` was not given.
         """
         return moves.promote(self._store, version, check_alias(alias), rules, evaluation_set, measure, force_reason, run_id)
+
+    def _number(self, name: str, version: object) -> int:
+        """The number of a version of `name`, whichever way it was given."""
+        if isinstance(version, int) and not isinstance(version, bool):
+            return version
+        if isinstance(version, str):
+            digits = version.removeprefix("v")
+            ref = ModelRef.parse(f"{name}@v{digits}" if digits.isdecimal() else version)
+            if ref.name == name:
+                return self.resolve(ref).number
+        elif isinstance(version, ModelVersion) and version.name == name:
+            return version.number
+        received = str(version) if isinstance(version, ModelVersion) else repr(version)
+        raise UsageError(
+            f"a version of {name!r} must be its number (3 or 'v3'), a reference such as '{name}@v3', or what `resolve` returned. "
+            f"Received: {received}"
+        )

@@ -65,9 +65,10 @@ class VersionLog:
                 return found
         return None
 
-    def newest_first(self) -> Iterator[ModelVersion]:
-        """Every live version; on a server several are read at once."""
-        numbers = range(self.head(), 0, -1)
+    def newest_first(self, limit: int = MAX_NUMBER) -> Iterator[ModelVersion]:
+        """The live ones among the `limit` highest numbers; on a server several are read at once."""
+        head = self.head()
+        numbers = range(head, max(head - limit, 0), -1)
         if self.store.is_local:
             yield from (found for found in map(self.read, numbers) if isinstance(found, ModelVersion))
             return

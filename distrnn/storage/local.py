@@ -216,6 +216,23 @@ def _link(temporary: Path, path: Path) -> bool:
     return True
 
 
+def prove_writable(folder: Path) -> None:
+    """Write, link and remove a small file, as every later write to this existing folder will.
+
+    Raises:
+        AccessError: this user may not write there.
+        StorageError: the disk is full, the file system has no hard links, or this is no folder.
+    """
+    temporary, linked = (folder / f"{TEMPORARY}{uuid.uuid4().hex}" for _ in range(2))
+    with os_errors(folder):
+        try:
+            temporary.write_bytes(b"x" * 4096)
+            _link(temporary, linked)
+        finally:
+            temporary.unlink(missing_ok=True)
+            linked.unlink(missing_ok=True)
+
+
 def _sync_folder(folder: Path) -> None:
     handle = os.open(folder, os.O_RDONLY)
     try:

@@ -205,6 +205,15 @@ def test_what_does_not_exist_is_named_with_what_does(registry, folder):
     }
 
 
+def test_the_version_of_a_run_is_found_again(registry, folder):
+    for run_id in ("r1", "r2", "r1"):
+        registry.publish("imdb", folder, metadata={"lineage": {"run_id": run_id}})
+    registry.publish("imdb", folder, metadata={"lineage": "by hand"})
+    found = [registry.published_by("imdb", run_id) for run_id in ("r1", "r2", "r3")]
+    assert [version and version.number for version in found] == [3, 2, None]
+    assert registry.published_by("other", "r1") is None
+
+
 def test_an_empty_registry_says_so(registry):
     with pytest.raises(NotFoundError) as caught:
         registry.versions("imdb")
@@ -253,6 +262,14 @@ def test_an_alias_moves_to_versions_that_exist_only(registry, folder):
     assert caught.value.message == "model 'imdb' has no version v2; it has v1 only."
     with pytest.raises(UsageError, match="alias 'latest' is reserved"):
         registry.set_alias("imdb", "latest", 1)
+
+
+def test_a_version_is_given_to_an_alias_in_every_way_it_can_be_written(registry, folder):
+    first, second = (registry.publish("imdb", folder, metadata={}) for _ in range(2))
+    registry.set_alias("imdb", "old", 1)
+    ways = [1, second, "1", "v2", "imdb@old", "imdb", "models:/imdb/1", f"imdb@{second.digest}"]
+    assert [registry.set_alias("imdb", "best", way).number for way in ways] == [1, 2, 1, 2, 1, 2, 1, 2]
+    assert registry.alias("imdb", "best").digest == second.digest != first.digest
 
 
 def test_an_alias_notices_that_its_version_was_altered(registry, store, folder):

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from distrnn.errors import ConflictError, DataError, IntegrityError, NotFoundError, UsageError
+from distrnn.errors import ConflictError, DataError, DistrnnError, IntegrityError, NotFoundError, StorageError, UsageError
 from distrnn.registry import Registry
 from distrnn.storage.capability import Capabilities, probe
 from distrnn.storage.local import LocalStore
@@ -98,6 +98,60 @@ def test_bytes_that_are_there_already_are_not_sent_again(registry, folder, tmp_p
     store = Watched(LocalStore(tmp_path / "registry"))
     Registry(store=store).publish("imdb", folder, metadata={})
     assert store.calls["put_file"] == 0
+
+
+def after_the_commit(store, failing, error):
+    """A store where one operation fails as soon as a version has been committed."""
+
+    def fail(name: str, key: str) -> None:
+        if watched.calls["create_if_absent"] and name == failing:
+            raise error
+
+    watched = Watched(store, before=fail)
+    return watched
+
+
+def test_a_version_whose_blobs_cannot_be_checked_is_published_and_said_to_be_unchecked(registry, folder, tmp_path):
+    store = after_the_commit(LocalStore(tmp_path / "registry"), "size", StorageError("the server does not answer. Run this again."))
+    with pytest.raises(StorageError) as caught:
+        Registry(store=store).publish("imdb", folder, metadata={})
+    assert caught.value.message == (
+        f"imdb@v1 is published in {tmp_path / 'registry'}, but whether all of its files are there could not be checked: the server does "
+        "not answer. Run this again. Run `distrnn pull imdb@v1 --for all`: if it names a missing file, publish the folder again."
+    )
+    assert caught.value.fields == {"kind": "unverified", "version": "imdb@v1"}
+    assert registry.resolve("imdb").number == 1
+    assert list(LocalStore(tmp_path / "registry").list("imdb/pending/")) == []
+
+
+def test_a_blob_that_vanishes_with_its_source_is_not_passed_over(registry, folder, tmp_path):
+    def vanish(name: str, key: str) -> None:
+        if name == "create_if_absent":
+            (folder / "numpy" / "weights.npz").unlink()
+            for entry in list(LocalStore(tmp_path / "registry").list("imdb/blobs/")):
+                LocalStore(tmp_path / "registry").delete(entry.key)
+
+    with pytest.raises(StorageError, match=r"^imdb@v1 is published in .* could not be checked: \[Errno 2\] No such file"):
+        Registry(store=Watched(LocalStore(tmp_path / "registry"), after=vanish)).publish("imdb", folder, metadata={})
+
+
+@pytest.mark.parametrize("failing", ["put", "delete"])
+def test_a_hint_or_a_clean_up_that_fails_is_no_failure(folder, tmp_path, failing):
+    store = after_the_commit(LocalStore(tmp_path / "registry"), failing, DistrnnError("no"))
+    assert Registry(store=store).publish("imdb", folder, metadata={}).number == 1
+
+
+def test_a_hint_that_fails_does_not_hide_a_lost_blob(folder, tmp_path):
+    local = LocalStore(tmp_path / "registry")
+
+    def lose(name: str, key: str) -> None:
+        if name == "create_if_absent":
+            for entry in list(local.list("imdb/blobs/")):
+                local.delete(entry.key)
+
+    store = after_the_commit(Watched(local, after=lose), "put", DistrnnError("no"))
+    Registry(store=store).publish("imdb", folder, metadata={})
+    assert [entry.size_bytes for entry in local.list("imdb/blobs/")] == [1]
 
 
 def test_a_store_that_cannot_decide_races_is_found_out_and_refused(folder, tmp_path, monkeypatch):
