@@ -96,7 +96,10 @@ def train_on_ray(
         raise failure
     result = results[0]
     if isinstance(result, BaseException):
-        raise StorageError(f"the training worker was lost and could not be replaced ({max_failures} times at most): {_first_line(result)}")
+        raise DistrnnError(
+            f"training ended without a result: {_first_line(result)}. A lost worker is replaced {max_failures} times at most "
+            "(train.max_failures); see the run's log.txt."
+        )
     return _collect(result.checkpoint, folder) if result.checkpoint else None
 
 

@@ -12,7 +12,10 @@ from distrnn.registry import Registry
 from distrnn.runs import RunStore
 from distrnn.storage import default_storage, open_store
 
-pytestmark = pytest.mark.usefixtures("local_ray", "fresh_home")
+pytestmark = [
+    pytest.mark.usefixtures("local_ray", "fresh_home"),
+    pytest.mark.filterwarnings("ignore:`use_:DeprecationWarning"),  # what Ray Train says of Ray Data
+]
 
 WORKFLOW = """
 name: reviews
