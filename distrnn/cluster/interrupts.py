@@ -62,7 +62,10 @@ class Interrupts:
 
 @contextlib.contextmanager
 def kept_handlers() -> Iterator[None]:
-    """Restore the signal handlers that a library replaces inside; `ray.init` takes SIGTERM for itself."""
+    """Restore the signal handlers that a library replaces inside.
+
+    `ray.init` takes SIGTERM for itself, and `ray.shutdown` gives it back to the system behind Python's back, so both are set anew.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -175,14 +175,20 @@ class _Run:
     def _train(self, placement: Placement, prepared: PreparedDataset, folder: Path, log_file: str | None) -> dict[str, Any]:
         job = TrainJob(self.loaded.to_json(), self.store.url, prepared.fingerprint, placement, f"runs/{self.run_id}", log_file)
         started = time.perf_counter()
-        with self.interrupts.deferred():
-            outcome = train_on_ray(
-                job,
-                max_failures=self.workflow.train.max_failures,
-                progress=self.progress,
-                stop_requested=lambda: self.interrupts.received is not None,
-                folder=folder,
-            )
+        outcome = None
+        try:
+            with self.interrupts.deferred():
+                outcome = train_on_ray(
+                    job,
+                    max_failures=self.workflow.train.max_failures,
+                    progress=self.progress,
+                    stop_requested=lambda: self.interrupts.received is not None,
+                    folder=folder,
+                )
+        except Exception:
+            # A signal to the whole process group ends Ray as well; what it fails with then is not the news
+            if self.interrupts.received is None:
+                raise
         if outcome is None or self.interrupts.received is not None:
             raise InterruptedRunError("interrupted while training", signal=self.interrupts.received or signal.SIGINT)
         evaluated = outcome["seconds"]["evaluate"]

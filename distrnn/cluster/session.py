@@ -46,7 +46,8 @@ def ray_session(address: str | None, log_file: str | None = None) -> Iterator[li
                 _connect(address)
             yield _nodes()
         finally:
-            ray.shutdown()
+            with kept_handlers():
+                ray.shutdown()
 
 
 def _connect(address: str | None) -> None:
