@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -31,18 +33,32 @@ def cluster(rgw_s3: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
     address = f"127.0.0.1:{port}"
     home = tmp_path_factory.mktemp("cluster-home")
     root = rgw_s3.new_url()
-    env = {**os.environ, **rgw_s3.environment, "DISTRNN_HOME": str(home)}
+    env = {**os.environ, **rgw_s3.environment, "DISTRNN_HOME": str(home), "RAY_AUTH_MODE": "disabled"}
     env |= {"DISTRNN_STORAGE": f"{root}/storage", "DISTRNN_REGISTRY": f"{root}/registry"}
     ray = str(Path(sys.executable).with_name("ray"))
+    nodes: list[subprocess.Popen[bytes]] = []
 
-    def start(*arguments: str) -> None:
-        done = subprocess.run([ray, "start", *arguments, "--num-cpus=2", "--disable-usage-stats"], env=env, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout + done.stderr
+    def start(name: str, *arguments: str) -> None:
+        log = home / f"{name}.log"
+        command = [ray, "start", *arguments, "--num-cpus=2", "--disable-usage-stats", "--block"]
+        with log.open("wb") as out:
+            nodes.append(subprocess.Popen(command, env=env, stdout=out, stderr=out, start_new_session=True))
+        deadline = time.monotonic() + 60.0
+        while "Ray runtime started" not in log.read_text(errors="replace"):
+            assert nodes[-1].poll() is None, log.read_text(errors="replace")
+            assert time.monotonic() < deadline, log.read_text(errors="replace")
+            time.sleep(0.1)
 
-    start("--head", f"--port={port}", "--node-ip-address=127.0.0.1", "--include-dashboard=false")
-    start(f"--address={address}")
-    yield address, env
-    subprocess.run([ray, "stop", "--force"], env=env, capture_output=True, check=False)
+    try:
+        start("head", "--head", f"--port={port}", "--node-ip-address=127.0.0.1", "--include-dashboard=false")
+        start("worker", f"--address={address}")
+        yield address, env
+    finally:
+        # Not `ray stop`, which would stop every Ray of this machine
+        for node in reversed(nodes):
+            os.killpg(node.pid, signal.SIGTERM)
+        for node in nodes:
+            node.wait(30)
 
 
 @pytest.fixture
@@ -55,8 +71,7 @@ def test_a_run_on_two_nodes_is_published(cluster: tuple[str, dict[str, str]], wo
     address, env = cluster
     document = result_of(distrnn_command("run", workflow, "--address", address, "--json", env=env))
     assert (document["version"]["number"], document["metrics"]["examples"]) == (1, 1000)
-    shown = result_of(distrnn_command("models", "show", "reviews", "--json", env=env))
-    assert shown["digest"] == document["version"]["digest"]
+    result_of(distrnn_command("pull", f"reviews@{document['version']['digest']}", "--json", env=env))
 
 
 def test_a_folder_of_one_node_is_refused(cluster: tuple[str, dict[str, str]], workflow: str, distrnn_command: Callable[..., Any]) -> None:
