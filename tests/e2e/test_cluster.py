@@ -56,9 +56,8 @@ def cluster(rgw_s3: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
     finally:
         # Not `ray stop`, which would stop every Ray of this machine
         for node in reversed(nodes):
-            os.killpg(node.pid, signal.SIGTERM)
-        for node in nodes:
-            node.wait(30)
+            os.killpg(node.pid, signal.SIGKILL)
+            node.wait()
 
 
 @pytest.fixture
