@@ -23,8 +23,15 @@ def of_run(loaded: LoadedWorkflow, prepared: PreparedDataset, run_id: str, place
         "commit": commit_of(Path(loaded.file).resolve().parent),
         "run_id": run_id,
         "placement": placement.to_json(),
-        "versions": {package: metadata.version(package) for package in PACKAGES},
+        "versions": {package: _version(package) for package in PACKAGES},
     }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:  # a wheel of another name, for instance tensorflow-cpu
+        return None
 
 
 def commit_of(folder: Path) -> str | None:

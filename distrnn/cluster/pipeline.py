@@ -26,8 +26,9 @@ from distrnn.evaluation import report
 from distrnn.progress import Event, Progress, silent
 from distrnn.registry import ModelVersion, Registry
 from distrnn.runs import RunStore
+from distrnn.storage import default_storage, open_store
 from distrnn.training.plan import Placement
-from distrnn.workflow import LoadedWorkflow, load_workflow, overrides_as_mapping
+from distrnn.workflow import LoadedWorkflow, load_workflow, overrides_as_mapping, storage_root
 from distrnn.workflow.sections import LanguageModel
 
 SAMPLE_LENGTH = 600
@@ -76,21 +77,27 @@ def run_workflow(
     """
     if resume is not None and run_id is not None:
         raise UsageError("--run-id names a new run and --resume goes on with one; give one of them.")
-    options = Options(overrides_as_mapping(overrides), registry, address, shared_filesystem)
-    loaded = load_workflow(workflow_path, options.overrides)
-    runs = RunStore(storage_of(loaded))
-    document = None
-    if resume is not None:
-        document = runs.load(runs.resolve(resume))
-        options = options.or_else(Options(**document["options"]))
+    options = Options(overrides_as_mapping(overrides), Registry(registry).url if registry else None, address, shared_filesystem)
+    with contextlib.ExitStack() as stack:
+        document = None
+        if resume is not None:
+            runs = RunStore(open_store(storage_root(workflow_path, options.overrides) or default_storage()))
+            run_id = runs.resolve(resume)
+            stack.enter_context(record.held(runs, run_id))
+            document = runs.load(run_id)
+            options = options.or_else(Options(**document["options"]))
         loaded = load_workflow(workflow_path, options.overrides)
-    target = Registry(options.registry) if loaded.workflow.register_ else None
-    with names_file(loaded):
+        stack.enter_context(names_file(loaded))
+        runs = RunStore(storage_of(loaded))
+        target = Registry(options.registry) if loaded.workflow.register_ else None
         if target is not None and loaded.workflow.register_ is not None:
             target.check_publish(loaded.workflow.register_.name)
-        document = record.go_on(runs, document, loaded) if document else record.start(runs, loaded, options, run_id)
-        with record.held(runs, document["run_id"]):
-            result = _Run(loaded, runs, target, document, progress, resumed=resume is not None).recorded(options)
+        if document is not None:
+            document = record.go_on(runs, document, loaded)
+        else:
+            document = record.start(runs, loaded, options, run_id)
+            stack.enter_context(record.held(runs, document["run_id"]))
+        result = _Run(loaded, runs, target, document, progress, resumed=resume is not None).recorded(options)
     metrics.write_result(result)
     return result
 
@@ -191,8 +198,10 @@ class _Run:
                 raise
         if outcome is None or self.interrupts.received is not None:
             raise InterruptedRunError("interrupted while training", signal=self.interrupts.received or signal.SIGINT)
-        evaluated = outcome["seconds"]["evaluate"]
-        self.watch.seconds |= {"train": round(time.perf_counter() - started - evaluated, 3), "evaluate": round(evaluated, 3)}
+        # A run that goes on after its training has these from the process that trained
+        elapsed = time.perf_counter() - started
+        evaluated = min(outcome["seconds"]["evaluate"], elapsed)
+        self.watch.seconds |= {"train": round(elapsed - evaluated, 3), "evaluate": round(evaluated, 3)}
         return outcome
 
     def _finish(self, outcome: dict[str, Any], placement: Placement, prepared: PreparedDataset, folder: Path) -> RunResult:

@@ -87,7 +87,7 @@ def go_on(runs: RunStore, document: dict[str, Any], loaded: LoadedWorkflow) -> d
             file=loaded.file,
             key=key,
         )
-    document = {**document, "status": "running"}
+    document = {key: value for key, value in document.items() if key != "error"} | {"status": "running"}
     runs.save(run_id, document)
     return document
 

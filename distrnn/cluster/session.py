@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import signal
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -42,8 +43,14 @@ def ray_session(address: str | None, log_file: str | None = None) -> Iterator[li
         return
     with _logs_sent_to(log_file):
         try:
-            with kept_handlers():
-                _connect(address)
+            try:
+                with kept_handlers():
+                    _connect(address)
+            except SystemExit as end:
+                # SIGTERM met the handler that Ray had put there; ours is back
+                if end.code != signal.SIGTERM:
+                    raise
+                signal.raise_signal(signal.SIGTERM)
             yield _nodes()
         finally:
             with kept_handlers():

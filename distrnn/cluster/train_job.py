@@ -23,6 +23,7 @@ import pyarrow.fs
 import ray
 from ray import train
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from distrnn.cluster.channel import Mailbox, WorkerSide
 from distrnn.errors import DistrnnError, StorageError
@@ -76,7 +77,8 @@ def train_on_ray(
     Raises:
         DistrnnError: what ended the worker.
     """
-    mailbox = Mailbox.remote()  # type: ignore[attr-defined]
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    mailbox = Mailbox.options(scheduling_strategy=here).remote()  # type: ignore[attr-defined]
     trainer = _trainer(job, mailbox, max_failures)
     results: list[Any] = []
     thread = threading.Thread(target=lambda: results.append(_fit(trainer)), name="ray-train", daemon=True)

@@ -80,7 +80,7 @@ def read(folder: Path) -> Checkpoint:
             _load(best) if best.exists() else None,
         )
     except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise IntegrityError(f"the checkpoint in {folder} is damaged: {error}. Delete the folder to go on from the one before.") from None
+        raise IntegrityError(f"the checkpoint in {folder} is damaged: {error}. Start a new run.") from None
 
 
 def _load(path: Path) -> Arrays:

@@ -121,6 +121,8 @@ class Trainer:
             hooks.save(self._checkpoint(position))
         if self._best is not None:
             variables.set_weights_from_arrays(self.model, self._best)
+        if not all(np.isfinite(weight).all() for weight in self.model.get_weights()):
+            raise DivergedError("a weight is not finite after the last step. A smaller train.optimizer.learning_rate is the likely cure.")
         return position
 
     def _checkpoint(self, position: Position) -> Checkpoint:
@@ -134,6 +136,8 @@ class Trainer:
         position = self._steps(batches, hooks, position)
         loss, accuracy = _means(position.totals)
         validation_loss, validation_accuracy = hooks.validate(self.model) if hooks.validate else (None, None)
+        if validation_loss is not None and not math.isfinite(validation_loss):
+            raise DivergedError(_diverged("validation loss", validation_loss, position.epoch, position.step))
         entry = {
             "epoch": position.epoch,
             "loss": loss,
@@ -198,8 +202,12 @@ def _means(totals: Totals) -> tuple[float, float]:
 def _finite(totals: np.ndarray, epoch: int, step: int) -> Totals:
     loss, hits, labels, tokens = (float(total) for total in totals)
     if not math.isfinite(loss):
-        raise DivergedError(
-            f"the training loss is {loss} in epoch {epoch + 1}, step {step}. Expected a finite loss; "
-            "a smaller train.optimizer.learning_rate is the likely cure."
-        )
+        raise DivergedError(_diverged("training loss", loss, epoch, step))
     return loss, hits, labels, tokens
+
+
+def _diverged(what: str, loss: float, epoch: int, step: int) -> str:
+    return (
+        f"the {what} is {loss} in epoch {epoch + 1}, step {step}. Expected a finite loss; "
+        "a smaller train.optimizer.learning_rate is the likely cure."
+    )

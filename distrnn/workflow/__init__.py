@@ -1,6 +1,6 @@
 """The workflow file: what it may say (`sections`), what must hold between its keys (`rules`), how it is read (`load`)."""
 
-from distrnn.workflow.load import LoadedWorkflow, json_schema, load_workflow, overrides_as_mapping, validate
+from distrnn.workflow.load import LoadedWorkflow, json_schema, load_workflow, overrides_as_mapping, storage_root, validate
 from distrnn.workflow.sections import ClassifierModel, LanguageModel, Workflow
 
 __all__ = [
@@ -11,5 +11,6 @@ __all__ = [
     "json_schema",
     "load_workflow",
     "overrides_as_mapping",
+    "storage_root",
     "validate",
 ]

@@ -1,5 +1,6 @@
 """From the text of a workflow file and its `--set` overrides to one plain document, before anything is checked."""
 
+import os
 import re
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -91,13 +92,15 @@ def parse_overrides(overrides: Sequence[str] | Mapping[str, Any]) -> Iterator[tu
 
 
 def _from_here(keys: list[str], value: Any) -> tuple[list[str], Any]:
+    if len(keys) == 1:
+        return keys, _anchored({keys[0]: value}, Path.cwd())[keys[0]]
     is_path = tuple(keys) in PATH_KEYS and isinstance(value, str)
     return keys, absolute(value, Path.cwd()) if is_path else value
 
 
 def absolute(path: str, folder: Path) -> str:
     """`path` seen from `folder`; URLs and absolute paths stay as they are."""
-    return path if "://" in path else str((folder / Path(path).expanduser()).resolve())
+    return path if "://" in path else str((folder / os.path.expanduser(path)).resolve())
 
 
 def _split(key: str, text: str) -> list[str]:

@@ -54,6 +54,21 @@ def overrides_as_mapping(overrides: Sequence[str] | Mapping[str, Any]) -> dict[s
     return {".".join(keys): value for keys, value in parse_overrides(overrides)}
 
 
+def storage_root(path: str | Path, overrides: Mapping[str, Any]) -> str | None:
+    """The storage root that a file and its overrides name, whatever else may be wrong or missing in them.
+
+    Raises:
+        NotFoundError: there is no such file.
+        WorkflowError: it is not YAML.
+    """
+    document = read(Path(path))
+    for keys, value in parse_overrides(overrides):
+        document = override(document, keys, value)
+    storage = document.get("storage")
+    root = storage.get("root") if isinstance(storage, Mapping) else None
+    return root if isinstance(root, str) else None
+
+
 def validate(document: Mapping[str, Any], file: str, overridden: Sequence[str] = ()) -> Workflow:
     """Check a workflow document.
 

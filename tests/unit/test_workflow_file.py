@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distrnn.errors import NotFoundError, WorkflowError
-from distrnn.workflow import load_workflow, validate
+from distrnn.workflow import load_workflow, overrides_as_mapping, storage_root, validate
 from fixtures_workflow import CLASSIFIER, LANGUAGE_MODEL, changed
 
 TRAIN_KEYS = "epochs, global_batch_size, optimizer, learning_rate_schedule, early_stopping, seed, checkpoint_every_s, max_failures"
@@ -202,3 +202,19 @@ def test_resolved_workflow_means_the_same(case, validation, size, limit):
     again = validate(workflow.resolved().model_dump(mode="json", by_alias=True), "w.yaml")
     assert again == workflow.resolved()
     assert again.data.tokenizer.spec() == workflow.data.tokenizer.spec()
+
+
+def test_paths_in_an_override_of_a_whole_section_are_seen_from_the_working_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert overrides_as_mapping(["storage={root: here}", "data.path=there", "train.epochs=3"]) == {
+        "storage": {"root": str(tmp_path / "here")},
+        "data.path": str(tmp_path / "there"),
+        "train.epochs": 3,
+    }
+
+
+def test_the_storage_root_is_found_in_a_file_that_needs_overrides(tmp_path):
+    file = tmp_path / "w.yaml"
+    file.write_text("name: unfinished\nstorage: {root: inside}\n")
+    assert storage_root(file, {}) == str(tmp_path / "inside")
+    assert storage_root(file, {"storage.root": "s3://bucket/root"}) == "s3://bucket/root"
