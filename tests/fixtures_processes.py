@@ -1,6 +1,7 @@
 """Commands in processes of their own that tests signal and kill, and the proof that they leave nothing running."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -40,9 +41,17 @@ class Command:
             assert time.monotonic() < deadline, f"did not say {text!r}:\n{self.stderr}"
             time.sleep(0.05)
 
-    def signal(self, number: int) -> None:
-        """Send a signal to the whole process group, as a terminal does."""
-        os.killpg(self.process.pid, number)
+    def interrupt(self) -> None:
+        """Ctrl-C: SIGINT to the whole process group, as a terminal sends it."""
+        os.killpg(self.process.pid, signal.SIGINT)
+
+    def terminate(self) -> None:
+        """SIGTERM to the process, as `kill` and Kubernetes send it."""
+        os.kill(self.process.pid, signal.SIGTERM)
+
+    def terminate_group(self) -> None:
+        """SIGTERM to the process and to all that it started, as systemd sends it."""
+        os.killpg(self.process.pid, signal.SIGTERM)
 
     def end(self) -> int:
         """Wait for its exit code."""
