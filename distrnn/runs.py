@@ -165,13 +165,13 @@ def _key(run_id: str, file: RunFile) -> str:
 
 
 def _encode(document: Mapping[str, Any]) -> bytes:
-    return (json.dumps(_finite(document), indent=2, allow_nan=False) + "\n").encode()
+    return (json.dumps(finite(document), indent=2, allow_nan=False) + "\n").encode()
 
 
-def _finite(value: Any) -> Any:
-    # JSON has no NaN, and the run whose loss became one must still be recorded
+def finite(value: Any) -> Any:
+    """Plain values with None for every float that JSON has not: the run whose loss became NaN must still be recorded and shown."""
     if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -5,7 +5,6 @@ else to stderr, so that a pipe gets what it asked for and nothing more.
 """
 
 import json
-import math
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TextIO
 
 from distrnn.errors import DistrnnError
+from distrnn.runs import finite
 
 # Texts, labels and metadata may come from a stranger's registry; nothing in them may move the cursor or repaint the terminal.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -89,11 +89,11 @@ def complain(message: str) -> None:
 
 def to_json(document: Any, stream: TextIO) -> str:
     """A document as JSON that `stream` can carry; numbers JSON has no word for become null."""
-    body = json.dumps(_finite(document), indent=2, ensure_ascii=False, allow_nan=False)
+    body = json.dumps(finite(document), indent=2, ensure_ascii=False, allow_nan=False)
     try:
         body.encode(stream.encoding or "utf-8")
     except UnicodeEncodeError:
-        body = json.dumps(_finite(document), indent=2, allow_nan=False)
+        body = json.dumps(finite(document), indent=2, allow_nan=False)
     return body + "\n"
 
 
@@ -211,11 +211,3 @@ def _cells(table: Table) -> list[list[str]]:
 def _is_numeric(rows: Sequence[Sequence[str]], index: int) -> bool:
     values = [row[index] for row in rows if row[index] != NOTHING]
     return bool(values) and all(_NUMBER.fullmatch(value) for value in values)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

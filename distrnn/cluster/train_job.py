@@ -166,8 +166,8 @@ def _train(job: TrainJob, side: WorkerSide) -> None:
     from distrnn.cluster import outcome
     from distrnn.data.dataset import open_dataset
     from distrnn.training import checkpoints
-    from distrnn.training.job import Surroundings, train_and_export
-    from distrnn.training.loop import Interrupted
+    from distrnn.training.job import train_and_export
+    from distrnn.training.loop import Hooks, Interrupted
 
     workflow = validate(job.workflow, "workflow")
     dataset = open_dataset(open_store(job.storage), job.fingerprint)
@@ -182,9 +182,9 @@ def _train(job: TrainJob, side: WorkerSide) -> None:
                 start = checkpoints.read(Path(folder))
         final = Path(temporary, "final")
         (final / MODEL_FOLDER).mkdir(parents=True)
-        surroundings = Surroundings(side.progress, side.stop_requested, _save)
+        hooks = Hooks(side.progress, side.stop_requested, _save)
         try:
-            result = train_and_export(workflow, dataset, job.placement, surroundings, start, final / MODEL_FOLDER)
+            result = train_and_export(workflow, dataset, job.placement, hooks, start, final / MODEL_FOLDER)
         except Interrupted:
             return
         document = outcome.describe(workflow, dataset, result, final / MODEL_FOLDER)

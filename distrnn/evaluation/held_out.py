@@ -8,10 +8,9 @@ import numpy.typing as npt
 
 from distrnn.client import Classifier, LanguageModel
 from distrnn.errors import DataError
-from distrnn.evaluation.metrics import classifier_metrics, language_metrics
+from distrnn.evaluation.metrics import EPSILON, classifier_metrics, language_metrics
 
 WINDOW = 256
-SMALLEST_PROBABILITY = 1e-7
 
 
 def measure(model: Classifier | LanguageModel, texts: Sequence[str], labels: npt.NDArray[np.integer]) -> dict[str, Any]:
@@ -36,5 +35,5 @@ def measure(model: Classifier | LanguageModel, texts: Sequence[str], labels: npt
         piece = ids[start : start + WINDOW + 1]
         probabilities, state = model.network.forward(piece[None, :-1], state)  # [1, n, V]
         right = probabilities[0, np.arange(len(piece) - 1), piece[1:]]
-        loss -= float(np.log(np.clip(right, SMALLEST_PROBABILITY, 1), dtype=np.float64).sum())
+        loss -= float(np.log(np.clip(right, EPSILON, 1), dtype=np.float64).sum())
     return language_metrics(loss, len(ids) - 1)

@@ -1,7 +1,7 @@
 """What the worker does with a dataset: train, evaluate on the held-out split, write the model in its published forms."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +19,6 @@ from distrnn.training.plan import Placement, plan_batches
 from distrnn.training.strategy import compiles_with_xla, make_strategy
 from distrnn.training.tasks import ClassifierTask, LanguageTask, Task
 from distrnn.workflow import ClassifierModel, Workflow
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """The worker's side of `Hooks`: everything but validation, which the job adds."""
-
-    progress: Any
-    stop_requested: Any
-    save: Any
 
 
 @dataclass(frozen=True)
@@ -65,7 +56,7 @@ class Outcome:
 
 
 def train_and_export(
-    workflow: Workflow, dataset: Dataset, placement: Placement, surroundings: Surroundings, checkpoint: Checkpoint | None, folder: Path
+    workflow: Workflow, dataset: Dataset, placement: Placement, hooks: Hooks, checkpoint: Checkpoint | None, folder: Path
 ) -> Outcome:
     """Train to the end, evaluate, and fill `folder` with the published forms.
 
@@ -73,7 +64,7 @@ def train_and_export(
         workflow: what to do.
         dataset: prepared.
         placement: devices and replicas of this worker.
-        surroundings: where progress, stop requests and checkpoints go.
+        hooks: where progress, stop requests and checkpoints go; the job adds validation.
         checkpoint: where to go on, if anywhere.
         folder: exists and is empty.
     Raises:
@@ -87,16 +78,14 @@ def train_and_export(
     batches = task.training_batches(dataset.reader("train"), global_batch_size=plan.global_batch_size, seed=workflow.train.seed)
     trainer = Trainer(task, workflow.train, plan, strategy, compile_with_xla=compiles_with_xla(placement.device, placement.replicas))
     judge = Judge(task, dataset, compile_with_xla=placement.device == "cpu")
-    hooks = Hooks(
-        surroundings.progress, surroundings.stop_requested, surroundings.save, judge.validate if workflow.validation_fraction else None
-    )
+    hooks = replace(hooks, validate=judge.validate if workflow.validation_fraction else None)
     position = trainer.fit(batches, hooks, checkpoint)
     trained = time.perf_counter()
-    surroundings.progress(Event("evaluate", 0, 1, "splits"))
+    hooks.progress(Event("evaluate", 0, 1, "splits"))
     held_out = judge.held_out(trainer.model) if workflow.has_test_split else None
     variables.copy_weights(trainer.model, judge.model)
     export(judge.model, folder)
-    surroundings.progress(Event("evaluate", 1, 1, "splits"))
+    hooks.progress(Event("evaluate", 1, 1, "splits"))
     seconds = {"train": trained - started, "evaluate": time.perf_counter() - trained}
     return Outcome(position.history, held_out, judge.model.count_params(), seconds)
 

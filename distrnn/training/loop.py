@@ -45,7 +45,7 @@ class Hooks:
     progress: Progress
     stop_requested: Callable[[], bool]
     save: Callable[[Checkpoint], None]
-    validate: Callable[[keras.Model], tuple[float, float]] | None
+    validate: Callable[[keras.Model], tuple[float, float]] | None = None
 
 
 class Trainer:
