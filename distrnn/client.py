@@ -1,7 +1,7 @@
 """A published model, ready to use: texts in, probabilities or text out. Neither TensorFlow nor Ray is needed."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
 
@@ -115,6 +115,19 @@ def load_model(ref: str, registry: Registry | str | PathLike[str] | None = None)
     source = registry if isinstance(registry, Registry) else Registry(registry)
     version = source.resolve(ref)
     return _load(source.pull(version, form=FORM), version)
+
+
+def load_check(registry: Registry) -> Callable[[ModelVersion], None]:
+    """What `Registry.rollback` asks of a version before it moves an alias to it: that it can be pulled and loaded.
+
+    Args:
+        registry: holds the version.
+    """
+
+    def check(version: ModelVersion) -> None:
+        _load(registry.pull(version, form=FORM), version)
+
+    return check
 
 
 def load_folder(folder: str | PathLike[str]) -> Classifier | LanguageModel:

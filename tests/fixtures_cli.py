@@ -33,12 +33,24 @@ FINISHED = {
             "tokens_per_s": 200_000.0,
         }
     ],
-    "version": {"name": "reviews", "number": 1, "digest": "sha256:" + "33" * 32},
+    "version": {"name": "reviews", "number": 1, "digest": "sha256:" + "33" * 32, "unchanged": False},
     "promotion": {
         "alias": "production",
         "decision": "promoted",
-        "rules": [{"metric": "accuracy", "candidate": 0.986, "holder": None, "required": 0.9, "passed": True}],
+        "rules": [
+            {
+                "metric": "accuracy",
+                "candidate": 0.986,
+                "holder": None,
+                "required": 0.9,
+                "passed": True,
+                "slice": None,
+                "examples": 3000,
+            }
+        ],
         "forced": False,
+        "evaluation_set": "e5" * 32,
+        "replaced_rules": [],
     },
     "report": "/storage/runs/reviews-20261121-015300-ab12/report.html",
     "seconds": {"start": 3.9, "prepare": 2.0, "train": 83.5},

@@ -253,5 +253,8 @@ auth_client_required = none
 rgw_enable_usage_log = false
 rgw_dynamic_resharding = false
 rgw_run_sync_thread = false
+rgw_gc_obj_min_wait = 1
+rgw_gc_processor_period = 2
+rgw_gc_processor_max_time = 60
 rgw_dns_name = 127.0.0.1
 """

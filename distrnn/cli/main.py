@@ -15,7 +15,23 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from distrnn.cli import doctor, init, models, predict, runs, workflows
+from distrnn.cli import (
+    aliases,
+    cache,
+    carrying,
+    compare,
+    doctor,
+    init,
+    models_list,
+    models_show,
+    notes,
+    predict,
+    promotion,
+    pull,
+    registry_care,
+    runs,
+    workflows,
+)
 from distrnn.cli.output import Output
 from distrnn.errors import AccessError, DistrnnError, InterruptedRunError, StorageError, UsageError
 
@@ -131,27 +147,63 @@ def build() -> typer.Typer:
     program.command("plan", rich_help_panel=train)(workflows.plan)
     program.command("run", rich_help_panel=train)(workflows.run)
     program.command("prepare", rich_help_panel=train)(workflows.prepare)
-    run_group = _group("What was run, and what came of it.")
-    run_group.command("list")(runs.list_runs)
-    run_group.command("show")(runs.show)
-    run_group.command("report")(runs.report)
-    program.add_typer(run_group, name="runs", rich_help_panel=train)
+    program.add_typer(_runs(), name="runs", rich_help_panel=train)
 
     use = "Use models"
-    alias_group = _group("Movable names of versions.")
-    alias_group.command("set")(models.set_alias)
-    alias_group.command("delete")(models.delete_alias)
-    model_group = _group("Models, their versions and aliases.")
-    model_group.command("list")(models.list_models)
-    model_group.command("show")(models.show)
-    model_group.add_typer(alias_group, name="alias")
-    program.add_typer(model_group, name="models", rich_help_panel=use)
-    program.command("pull", rich_help_panel=use)(models.pull)
+    program.add_typer(_models(), name="models", rich_help_panel=use)
+    program.command("compare", rich_help_panel=use)(compare.compare)
+    program.command("pull", rich_help_panel=use)(pull.pull)
     program.command("predict", rich_help_panel=use)(predict.predict)
     program.command("generate", rich_help_panel=use)(predict.generate)
 
-    program.command("doctor", rich_help_panel="Look after it")(doctor.doctor)
+    care = "Look after it"
+    program.add_typer(_cache(), name="cache", rich_help_panel=care)
+    program.command("doctor", rich_help_panel=care)(doctor.doctor)
     return program
+
+
+def _runs() -> typer.Typer:
+    group = _group("What was run, and what came of it.")
+    group.command("list")(runs.list_runs)
+    group.command("show")(runs.show)
+    group.command("report")(runs.report)
+    return group
+
+
+def _models() -> typer.Typer:
+    group = _group("Models, their versions and aliases.")
+    look, move, write, care = "Look", "Move aliases", "Say more about a version", "Look after a registry"
+    group.command("list", rich_help_panel=look)(models_list.list_models)
+    group.command("show", rich_help_panel=look)(models_show.show)
+    group.command("history", rich_help_panel=look)(models_show.history)
+    group.add_typer(_aliases(), name="alias", rich_help_panel=move)
+    group.command("promote", rich_help_panel=move)(promotion.promote)
+    group.command("rollback", rich_help_panel=move)(promotion.rollback)
+    group.command("tag", rich_help_panel=write)(notes.tag)
+    group.command("card", rich_help_panel=write)(notes.card)
+    group.command("sign", rich_help_panel=write)(carrying.sign)
+    group.command("verify", rich_help_panel=care)(registry_care.verify)
+    group.command("delete", rich_help_panel=care)(registry_care.delete)
+    group.command("gc", rich_help_panel=care)(registry_care.gc)
+    group.command("bundle", rich_help_panel=care)(carrying.bundle)
+    group.command("unbundle", rich_help_panel=care)(carrying.unbundle)
+    return group
+
+
+def _aliases() -> typer.Typer:
+    group = _group("Movable names of versions, and the rules under which they move.")
+    group.command("set")(aliases.set_alias)
+    group.command("delete")(aliases.delete_alias)
+    group.command("guard")(aliases.guard)
+    return group
+
+
+def _cache() -> typer.Typer:
+    group = _group("What was pulled to this machine.")
+    group.command("list")(cache.list_cache)
+    group.command("verify")(cache.verify)
+    group.command("prune")(cache.prune)
+    return group
 
 
 app = build()

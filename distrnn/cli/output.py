@@ -1,15 +1,18 @@
 """How results reach whoever asked: the document as JSON, or the same facts as text.
 
 A verb describes its text as blocks (a line, `Fields`, a `Table`); here it is decided how they look. Results go to stdout, everything
-else to stderr, so that a pipe gets what it asked for and nothing more.
+else to stderr, so that a pipe gets what it asked for and nothing more. What may be too long to wait for is streamed: rows appear as they
+are read, and nothing of them is kept.
 """
 
 import json
 import re
 import sys
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
+from weakref import WeakSet
 
 from distrnn.errors import DistrnnError
 from distrnn.runs import finite
@@ -20,6 +23,8 @@ _NUMBER = re.compile(r"[-+]?[\d,]+(\.\d+)?(e[-+]\d+)?")
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(\.\d+)?(Z|\+00:00)")
 NOTHING = "–"
 GAP = "  "
+# Streams that hold a document already: an error after that is told on stderr, so that what stdout holds stays one valid document.
+_BEGUN: WeakSet[TextIO] = WeakSet()
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,19 @@ class Table:
     columns: Sequence[str]
     rows: Sequence[Sequence[Any]]
     title: str = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of rows that are shown before all of them are known, so its width is said beforehand; a longer value takes its room."""
+
+    name: str
+    width: int = 0
+    right: bool = False
+
+    def show(self, value: str) -> str:
+        """A value in its place."""
+        return value.rjust(self.width) if self.right else value.ljust(self.width)
 
 
 Block = str | Fields | Table
@@ -63,14 +81,40 @@ class Output:
                 write(sys.stdout, "\n")
             _show(block, sys.stdout)
 
+    def stream(self, columns: Sequence[Column], rows: Iterable[tuple[Any, Sequence[Any]]]) -> int:
+        """Show rows one by one: with `--json` the items of one array, else lines under the columns' names, which wait for the first row.
+
+        Args:
+            columns: of the text.
+            rows: for each the JSON item, and the values under the columns.
+        Returns:
+            how many there were.
+        """
+        count = 0
+        try:
+            for item, values in rows:
+                if self.json:
+                    _BEGUN.add(sys.stdout)
+                    body = textwrap.indent(to_json(item, sys.stdout).rstrip("\n"), "  ")
+                    write(sys.stdout, f"{',' if count else '['}\n{body}")
+                else:
+                    _stream_line(columns, values, header=not count)
+                count += 1
+        finally:
+            if self.json and count:
+                write(sys.stdout, "\n]\n")
+        if self.json and not count:
+            write(sys.stdout, "[]\n")
+        return count
+
     def note(self, text: str) -> None:
         """Tell the person at the terminal something beside the result."""
         if not self.quiet:
             write(sys.stderr, printable(text) + "\n")
 
     def failure(self, error: DistrnnError) -> None:
-        """Show an error instead of a result."""
-        if self.json:
+        """Show an error instead of a result, or after the part of one that was streamed."""
+        if self.json and sys.stdout not in _BEGUN:
             write(sys.stdout, to_json(error.to_json(), sys.stdout))
         else:
             complain(error.message)
@@ -152,6 +196,14 @@ def moment(text: str | None) -> str | None:
     """A time stamp as a person reads it: to the second, in UTC."""
     match = _MOMENT.fullmatch(text or "")
     return f"{match[1]} {match[2]} UTC" if match else text
+
+
+def _stream_line(columns: Sequence[Column], values: Sequence[Any], *, header: bool) -> None:
+    lines = [[column.name.upper() for column in columns]] if header else []
+    lines.append([cell(value).replace("\n", " ") for value in values])
+    for line in lines:
+        shown = GAP.join(column.show(value) for column, value in zip(columns, line, strict=True))
+        write(sys.stdout, shown.rstrip() + "\n")
 
 
 def _show(block: Block, stream: TextIO) -> None:

@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
+from distrnn.cli.decisions import decision_blocks, why_refused
 from distrnn.cli.extras import require
-from distrnn.cli.options import Address, Debug, Json, Quiet, RegistryUrl, Settings, WorkflowFile
+from distrnn.cli.options import Address, Debug, Json, LockUrl, Quiet, RegistryUrl, Settings, WorkflowFile
 from distrnn.cli.output import NOTHING, Block, Fields, Output, Table, cell, complain, duration, short_digest
 from distrnn.cli.progress import shown
 from distrnn.errors import GateRefusedError
@@ -36,6 +37,7 @@ def run(
     resume: Resume = None,
     shared_filesystem: Shared = False,
     registry: RegistryUrl = None,
+    lock: LockUrl = None,
     quiet: Quiet = False,
     json: Json = False,
     debug: Debug = False,
@@ -55,6 +57,7 @@ def run(
             resume=resume,
             registry=registry,
             shared_filesystem=shared_filesystem,
+            lock=lock,
             progress=progress,
         )
     document = result.to_json()
@@ -101,7 +104,7 @@ def run_blocks(document: Mapping[str, Any]) -> Iterator[Block]:
             "run": document["run_id"],
             "workflow": document["workflow"],
             **_dataset(document["dataset"]),
-            "model": f"{version['name']}@v{version['number']} ({short_digest(version['digest'])})" if version else None,
+            "model": _model(version) if version else None,
             "report": document["report"],
             "took": _took(document["seconds"]),
         }
@@ -111,7 +114,7 @@ def run_blocks(document: Mapping[str, Any]) -> Iterator[Block]:
     rows += [["training", name, value] for name, value in document["train_metrics"].items() if value is not None]
     yield Table(["split", "figure", "value"], rows)
     if promotion := document.get("promotion"):
-        yield from _promotion(promotion)
+        yield from decision_blocks(promotion)
 
 
 def plan_blocks(document: Mapping[str, Any]) -> Iterator[Block]:
@@ -139,31 +142,15 @@ def runs_of(values: Sequence[Any]) -> str:
 def refusal(document: Mapping[str, Any]) -> GateRefusedError:
     """The error that a refused promotion ends with."""
     version, promotion = document["version"], document["promotion"]
-    broken = [_requirement(rule) for rule in promotion["rules"] if not rule["passed"]]
     return GateRefusedError(
-        f"{version['name']}@v{version['number']} is published, but {promotion['alias']} was not moved to it: {'; '.join(broken)}. "
-        f"See the report: {document['report']}"
+        f"{version['name']}@v{version['number']} is published, but {promotion['alias']} was not moved to it: "
+        f"{why_refused(promotion['rules'])}. See the report: {document['report']}"
     )
 
 
-def _requirement(rule: Mapping[str, Any]) -> str:
-    candidate, required = rule["candidate"], rule["required"]
-    got = "no finite value" if candidate is None else f"{candidate:.4f}"
-    if required is None:
-        return f"{rule['metric']} was {got}"
-    if isinstance(required, str):
-        return f"{rule['metric']} must be {required}, received {got}"
-    against = "the holder's" if required == rule["holder"] else "the required"
-    return f"{rule['metric']} was {got} against {against} {required:.4f}"
-
-
-def _promotion(promotion: Mapping[str, Any]) -> Iterator[Block]:
-    forced = " (forced)" if promotion.get("forced") else ""
-    yield Table(
-        ["rule", "candidate", "holder", "required", "passed"],
-        [[rule["metric"], rule["candidate"], rule["holder"], rule["required"], rule["passed"]] for rule in promotion["rules"]],
-        title=f"{promotion['alias']}: {promotion['decision']}{forced}",
-    )
+def _model(version: Mapping[str, Any]) -> str:
+    name = f"{version['name']}@v{version['number']} ({short_digest(version['digest'])})"
+    return f"{name}, unchanged: another run published the same before" if version.get("unchanged") else name
 
 
 def _dataset(dataset: Mapping[str, Any]) -> dict[str, Any]:

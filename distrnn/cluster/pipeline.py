@@ -10,26 +10,31 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from distrnn.client import load_folder
 from distrnn.cluster import gate, lineage, metrics, preprocess, record
 from distrnn.cluster.interrupts import Interrupts
-from distrnn.cluster.planning import names_file, place_workflow, require_shared, storage_of
+from distrnn.cluster.planning import check_labels, names_file, place_workflow, require_shared, storage_of
 from distrnn.cluster.preprocess import PreparedDataset
 from distrnn.cluster.record import Options
 from distrnn.cluster.result import RunResult, Stopwatch
 from distrnn.cluster.session import ray_session
 from distrnn.cluster.train_job import TrainJob, train_on_ray
 from distrnn.errors import InterruptedRunError, UsageError
-from distrnn.evaluation import report
+from distrnn.evaluation import card, report
 from distrnn.progress import Event, Progress, silent
 from distrnn.registry import ModelVersion, Registry
+from distrnn.registry.manifest import CARD
 from distrnn.runs import RunStore
 from distrnn.storage import default_storage, open_store
 from distrnn.training.plan import Placement
 from distrnn.workflow import LoadedWorkflow, load_workflow, overrides_as_mapping, storage_root
+from distrnn.workflow.document import absolute
 from distrnn.workflow.sections import LanguageModel
+
+if TYPE_CHECKING:
+    from distrnn.storage import Lock
 
 SAMPLE_LENGTH = 600
 SAMPLE_TEMPERATURE = 0.7
@@ -59,6 +64,7 @@ def run_workflow(
     resume: str | None = None,
     registry: str | None = None,
     shared_filesystem: bool = False,
+    lock: str | None = None,
     progress: Progress = silent,
 ) -> RunResult:
     """Run a workflow, or go on with a run.
@@ -71,13 +77,15 @@ def run_workflow(
         resume: id of a run to go on with, or `last`.
         registry: URL of the registry; default DISTRNN_REGISTRY.
         shared_filesystem: local paths are reachable from every node of the cluster.
+        lock: URL of the lock that whoever writes to the registry holds, for a server that cannot decide races.
         progress: told how far the run is.
     Raises:
         DistrnnError: see `distrnn.errors`; InterruptedRunError after SIGINT or SIGTERM, with the command that goes on.
     """
     if resume is not None and run_id is not None:
         raise UsageError("--run-id names a new run and --resume goes on with one; give one of them.")
-    options = Options(overrides_as_mapping(overrides), Registry(registry).url if registry else None, address, shared_filesystem)
+    registry = Registry(registry).url if registry else None
+    options = Options(overrides_as_mapping(overrides), registry, address, shared_filesystem, absolute(lock, Path.cwd()) if lock else None)
     with contextlib.ExitStack() as stack:
         document = None
         if resume is not None:
@@ -89,7 +97,7 @@ def run_workflow(
         loaded = load_workflow(workflow_path, options.overrides)
         stack.enter_context(names_file(loaded))
         runs = RunStore(storage_of(loaded))
-        target = Registry(options.registry) if loaded.workflow.register_ else None
+        target = Registry(options.registry, lock=_lock(options.lock)) if loaded.workflow.register_ else None
         if target is not None and loaded.workflow.register_ is not None:
             target.check_publish(loaded.workflow.register_.name)
         if document is not None:
@@ -171,6 +179,7 @@ class _Run:
                 placement = place_workflow(self.workflow, nodes)
                 with self.watch.stage("prepare"):
                     prepared = preprocess.prepare(self.loaded, store=self.store, progress=self.progress)
+                check_labels(self.workflow, prepared.dataset.manifest.labels)
                 self.document = record.with_dataset(self.runs, self.document, prepared.fingerprint)
                 outcome = self._train(placement, prepared, folder, str(log_file) if alone else None)
             return self._finish(outcome, placement, prepared, folder)
@@ -209,14 +218,16 @@ class _Run:
         figures = {"metrics": outcome["metrics"], "train_metrics": {"loss": last["loss"], "accuracy": last["accuracy"]}}
         origin = lineage.of_run(self.loaded, prepared, self.run_id, placement)
         labels = list(prepared.dataset.manifest.labels)
-        version = self._register(folder, {"task": self.workflow.model.task, "labels": labels, **figures, "lineage": origin})
+        size = {"parameters": outcome["details"]["parameters"]}
+        metadata = {"task": self.workflow.model.task, "labels": labels, **size, **figures, "lineage": origin}
+        version = self._register(folder, metadata, outcome["details"]["splits"])
         result = RunResult(
             run_id=self.run_id,
             workflow=self.workflow.name,
             dataset=prepared.to_json(),
             **figures,
             history=outcome["history"],
-            version={"name": version.name, "number": version.number, "digest": version.digest} if version else None,
+            version=self._told(version) if version else None,
             promotion=self._promote(version, origin["evaluation_set"]),
             report=self.runs.location(self.run_id, "report.html"),
             seconds=self.watch.seconds,
@@ -228,28 +239,48 @@ class _Run:
             self.runs.save_report(self.run_id, report.render(result.to_json(), {**details, "lineage": origin}))
         return result
 
-    def _register(self, folder: Path, metadata: dict[str, Any]) -> ModelVersion | None:
+    def _register(self, folder: Path, metadata: dict[str, Any], splits: Mapping[str, Any]) -> ModelVersion | None:
         if self.registry is None or self.workflow.register_ is None:
             return None
         name = self.workflow.register_.name
         with self.watch.stage("register"):
             self.progress(Event("register", 0, 1, "versions"))
             version = self.registry.published_by(name, self.run_id) if self.resumed else None
-            version = version or self.registry.publish(name, folder, metadata=metadata)
-            self.progress(Event("register", 1, 1, "versions"))
+            if version is None:
+                (folder / CARD).write_text(card.render(name, metadata, splits), encoding="utf-8")
+                version = self.registry.publish(name, folder, metadata=metadata)
+            message = {"message": f"unchanged: same as v{version.number}"} if self._told(version)["unchanged"] else {}
+            self.progress(Event("register", 1, 1, "versions", message))
         return version
 
+    def _told(self, version: ModelVersion) -> dict[str, Any]:
+        """The version of the result; `unchanged` where another run had published the same content before."""
+        unchanged = version.metadata["lineage"]["run_id"] != self.run_id
+        return {"name": version.name, "number": version.number, "digest": version.digest, "unchanged": unchanged}
+
     def _promote(self, version: ModelVersion | None, evaluation_set: str | None) -> dict[str, Any] | None:
-        rule = self.workflow.register_.promote if self.workflow.register_ else None
-        if self.registry is None or version is None or rule is None or evaluation_set is None:
+        rules = self.workflow.register_.promote if self.workflow.register_ else None
+        if self.registry is None or version is None or rules is None or evaluation_set is None:
             return None
-        if self.resumed and (decided := gate.decided(self.registry, version, rule, self.run_id)):
+        if self.resumed and (decided := gate.decided(self.registry, version, rules, self.run_id)):
             return decided
         with self.watch.stage("promote"):
             self.progress(Event("promote", 0, 1, "aliases"))
-            decision = gate.promote(self.registry, version, rule, evaluation_set, self.store, self.run_id)
+            decision = gate.promote(self.registry, version, rules, evaluation_set, self.store, self.run_id)
             self.progress(Event("promote", 1, 1, "aliases"))
         return decision
+
+
+def _lock(url: str | None) -> "Lock | None":
+    if url is None:
+        return None
+    if url.startswith("ray://"):
+        from distrnn.cluster.lock import open_lock as open_actor
+
+        return open_actor(url)
+    from distrnn.storage.locks import open_lock
+
+    return open_lock(url)
 
 
 def _sample(folder: Path, seed: int) -> dict[str, str]:

@@ -71,6 +71,19 @@ def require_shared(
     return alone
 
 
+def check_labels(workflow: Workflow, labels: Sequence[str]) -> None:
+    """Find a gate on a label that the data does not have before the hours of training.
+
+    Raises:
+        WorkflowError: a rule names such a label; names its key.
+    """
+    promote = workflow.register_.promote if workflow.register_ else None
+    for index, rule in enumerate(promote.gate if promote else ()):
+        if promote and rule.label is not None and rule.label not in labels:
+            key = "register.promote.label" if promote.rules is None else f"register.promote.rules.{index}.label"
+            raise WorkflowError(f"key {key!r}: expected one of {', '.join(labels)}. Received: {rule.label}", key=key)
+
+
 def plan(workflow_path: str | Path, overrides: Sequence[str] | Mapping[str, Any] = (), *, address: str | None = None) -> dict[str, Any]:
     """Say what `run` would do; only an address makes it speak to Ray.
 
@@ -87,6 +100,7 @@ def plan(workflow_path: str | Path, overrides: Sequence[str] | Mapping[str, Any]
         with ray_session(address) if address else contextlib.nullcontext(local_resources()) as nodes:
             placement = place_workflow(workflow, nodes)
         found = lookup(loaded, store)
+        check_labels(workflow, found.source.labels)
     return {
         "workflow": loaded.to_json(),
         "storage": store.url,

@@ -24,12 +24,14 @@ class Options:
         registry: URL, where one was named.
         address: of the cluster.
         shared_filesystem: local paths are reachable from every node.
+        lock: URL of the lock that whoever writes to the registry holds.
     """
 
     overrides: dict[str, Any]
     registry: str | None = None
     address: str | None = None
     shared_filesystem: bool = False
+    lock: str | None = None
 
     def or_else(self, earlier: "Options") -> "Options":
         """These options, with what is not given here as it was in the run that goes on."""
@@ -38,6 +40,7 @@ class Options:
             self.registry or earlier.registry,
             self.address or earlier.address,
             self.shared_filesystem or earlier.shared_filesystem,
+            self.lock or earlier.lock,
         )
 
     def command(self, workflow_file: str, run_id: str) -> str:

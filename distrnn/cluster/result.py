@@ -18,7 +18,8 @@ class RunResult:
         metrics: of the published model on the test split; None where nothing is held out.
         train_metrics: `loss` (nats) and `accuracy` of the last epoch.
         history: one entry an epoch.
-        version: `name`, `number`, `digest`; None where nothing was registered.
+        version: `name`, `number`, `digest`, and `unchanged` where another run had published the same content before, as this version;
+            None where nothing was registered.
         promotion: the gate's decision, if there is a gate.
         report: where the report is.
         seconds: of each stage.

@@ -1,4 +1,4 @@
-"""Figures of a published model on an evaluation set: raw text, tokenised by the model's own preprocessing."""
+"""Figures of published models on an evaluation set: raw text, tokenised by each model's own preprocessing."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,28 +6,119 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from distrnn.client import Classifier, LanguageModel
-from distrnn.errors import DataError
-from distrnn.evaluation.metrics import EPSILON, classifier_metrics, language_metrics
+from distrnn.client import Classifier, LanguageModel, load_model
+from distrnn.data.evaluation_set import read_evaluation_set
+from distrnn.errors import DataError, NotFoundError, UsageError
+from distrnn.evaluation.comparison import churn
+from distrnn.evaluation.metrics import EPSILON, classifier_metrics, language_metrics, per_class, predicted_classes
+from distrnn.evaluation.slices import memberships
+from distrnn.registry import ModelVersion, Registry
+from distrnn.registry.rules import Slice
+from distrnn.storage import Store
 
 WINDOW = 256
 
+Model = Classifier | LanguageModel
 
-def measure(model: Classifier | LanguageModel, texts: Sequence[str], labels: npt.NDArray[np.integer]) -> dict[str, Any]:
+
+def measure_version(
+    registry: Registry, store: Store, version: ModelVersion, evaluation_set: str, slices: Sequence[Slice] = ()
+) -> dict[Slice | None, dict[str, Any]]:
+    """Judge a published version on an evaluation set; its documents are predicted once, whatever the slices.
+
+    Args:
+        registry: has the version.
+        store: the storage root, which keeps evaluation sets.
+        version: what to judge.
+        evaluation_set: its sha256.
+        slices: parts of it to judge on as well.
+    Returns:
+        the figures that a run reports, by slice; None is the whole set. A slice without documents has `examples` 0 and no figure.
+    Raises:
+        NotFoundError: the evaluation set is not in this storage root.
+        UsageError: slices of a language model.
+    """
+    texts, labels = read_texts(store, evaluation_set)
+    return measure(load_model(str(version), registry), texts, labels, slices)
+
+
+def read_texts(store: Store, evaluation_set: str) -> tuple[list[str], npt.NDArray[np.int8]]:
+    """N raw texts and labels int8 [N] of an evaluation set.
+
+    Raises:
+        NotFoundError: it is not there.
+        IntegrityError: it is altered.
+    """
+    try:
+        _, texts, labels = read_evaluation_set(store, evaluation_set)
+    except NotFoundError:
+        raise NotFoundError(
+            f"the evaluation set {evaluation_set[:12]} is not in {store.url}. Name the storage root that it was made in "
+            "(--storage, or storage.root of the workflow)."
+        ) from None
+    return texts, labels
+
+
+def measure(
+    model: Model, texts: Sequence[str], labels: npt.NDArray[np.integer], slices: Sequence[Slice] = ()
+) -> dict[Slice | None, dict[str, Any]]:
     """Judge a model.
 
     Args:
         model: loaded.
         texts: N documents; the pieces of one stream, in order, for a language model.
         labels: int [N]; ignored for a language model.
+        slices: parts of the documents to judge on as well.
     Returns:
-        the figures that a run reports.
+        the figures that a run reports, by slice; None is the whole set.
     Raises:
         DataError: there is nothing to measure on.
+        UsageError: slices of a language model.
     """
-    if isinstance(model, Classifier):
-        return classifier_metrics(model.predict(texts), labels)
-    ids = np.array(model.preprocessing.vocabulary.encode("".join(texts)), np.int32)
+    if isinstance(model, LanguageModel):
+        if slices:
+            raise UsageError(
+                f"{model.version or 'the model'} is a language model, whose text is one stream. Expected rules without min_tokens, "
+                f"max_tokens and label. Received: {slices[0]}"
+            )
+        return {None: _measure_stream(model, "".join(texts))}
+    probabilities, truth = model.predict(texts), np.asarray(labels)
+    figures: dict[Slice | None, dict[str, Any]] = {None: classifier_metrics(probabilities, truth)}
+    for part, inside in memberships(slices, texts, truth, model.labels).items():
+        figures[part] = classifier_metrics(probabilities[inside], truth[inside]) if inside.any() else {"examples": 0}
+    return figures
+
+
+def compare(one: Model, other: Model, texts: Sequence[str], labels: npt.NDArray[np.integer]) -> dict[str, Any]:
+    """What two models of one task say about the same text.
+
+    Args:
+        one: loaded.
+        other: loaded.
+        texts: N documents; the pieces of one stream for language models.
+        labels: int [N]; ignored for language models.
+    Returns:
+        `metrics` (`a` and `b`: the figures of each) and `churn` (see `comparison.churn`; None for language models).
+    Raises:
+        DataError: there is nothing to measure on.
+        UsageError: the two cannot be compared, because they have different tasks or labels.
+    """
+    if isinstance(one, Classifier) and isinstance(other, Classifier):
+        if one.labels != other.labels:
+            raise UsageError(f"the two have different labels: {', '.join(one.labels)}, and {', '.join(other.labels)}")
+        truth = np.asarray(labels)
+        said = [model.predict(texts) for model in (one, other)]
+        a, b = (classifier_metrics(probabilities, truth) for probabilities in said)
+        one_says, other_says = (predicted_classes(per_class(probabilities, truth)) for probabilities in said)
+        return {"metrics": {"a": a, "b": b}, "churn": churn(one_says, other_says, truth)}
+    if isinstance(one, LanguageModel) and isinstance(other, LanguageModel):
+        a, b = (_measure_stream(model, "".join(texts)) for model in (one, other))
+        return {"metrics": {"a": a, "b": b}, "churn": None}
+    raise UsageError("one is a classifier and the other a language model")
+
+
+def _measure_stream(model: LanguageModel, text: str) -> dict[str, Any]:
+    ids = np.array(model.preprocessing.vocabulary.encode(text), np.int32)
     if len(ids) < 2:
         raise DataError(f"the evaluation set must have at least two tokens. Received: {len(ids)}")
     loss, state = 0.0, model.network.initial_state(1)

@@ -12,19 +12,9 @@ import jinja2
 import yaml
 
 from distrnn.evaluation import figures, wording
+from distrnn.registry.rules import Slice
 
 MAIN_METRIC = {"classifier": "accuracy", "language-model": "bits_per_character"}
-METRIC_WORDS = {
-    "accuracy": "Accuracy",
-    "loss": "Loss",
-    "auc": "AUC",
-    "examples": "Examples",
-    "loss_nats": "Loss",
-    "bits_per_character": "Bits per character",
-    "perplexity": "Perplexity",
-    "tokens": "Tokens",
-}
-METRIC_UNITS = {"loss": "nats", "loss_nats": "nats per token"}
 
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.PackageLoader("distrnn.evaluation", "."),
@@ -39,7 +29,8 @@ _TEMPLATES.filters.update(
     duration=wording.duration,
     words=wording.words,
     snippet=wording.snippet,
-    metric_words=lambda key: METRIC_WORDS.get(key, wording.words(key)),
+    metric_words=wording.metric_words,
+    slice_words=lambda part: Slice.from_json(part).words,
 )
 
 
@@ -91,7 +82,7 @@ def _headline(document: Mapping[str, Any], workflow: Mapping[str, Any]) -> dict[
     wanted = [rule["metric"] for rule in rules] + [MAIN_METRIC.get(task, "loss")]
     for metric in wanted:
         if metric in metrics:
-            unit = METRIC_UNITS.get(metric, "")
+            unit = wording.METRIC_UNITS.get(metric, "")
             return {"metric": metric, "value": metrics[metric], "unit": unit, "where": "held-out test text", "task": task}
     train = (document.get("train_metrics") or {}).get("loss")
     return {"metric": "loss", "value": train, "unit": "nats", "where": "training text, last epoch", "task": task}
@@ -121,7 +112,7 @@ def _metric_rows(document: Mapping[str, Any]) -> list[dict[str, Any]]:
             continue
         trained = train.get("loss" if key == "loss_nats" else key)
         if test.get(key) is not None or trained is not None:
-            rows.append({"key": key, "unit": METRIC_UNITS.get(key, ""), "test": test.get(key), "train": trained})
+            rows.append({"key": key, "unit": wording.METRIC_UNITS.get(key, ""), "test": test.get(key), "train": trained})
     return rows
 
 

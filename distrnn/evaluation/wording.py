@@ -7,6 +7,17 @@ from typing import Any
 # control characters (tab and line ends apart), lone surrogates and non-characters: HTML forbids them, UTF-8 cannot hold some
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
+METRIC_WORDS = {
+    "accuracy": "Accuracy",
+    "loss": "Loss",
+    "auc": "AUC",
+    "examples": "Examples",
+    "loss_nats": "Loss",
+    "bits_per_character": "Bits per character",
+    "perplexity": "Perplexity",
+    "tokens": "Tokens",
+}
+METRIC_UNITS = {"loss": "nats", "loss_nats": "nats per token"}
 _ABBREVIATIONS = {"id": "ID", "auc": "AUC", "url": "URL", "cpu": "CPU", "gpu": "GPU", "sha256": "SHA-256", "gpus": "GPUs", "cpus": "CPUs"}
 
 
@@ -45,6 +56,11 @@ def words(key: str) -> str:
     parts = [_ABBREVIATIONS.get(part, part) for part in re.split(r"[_\-. ]+", key) if part]
     text = " ".join(parts)
     return text[:1].upper() + text[1:]
+
+
+def metric_words(metric: str) -> str:
+    """The name of a figure, without its unit."""
+    return METRIC_WORDS.get(metric, words(metric))
 
 
 def clean(text: str) -> str:

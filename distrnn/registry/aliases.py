@@ -5,21 +5,19 @@ An alias is one document, replaced by compare-and-swap, so its history holds eve
 back to A between a read and a write is noticed. A deleted alias keeps its document, with no version, for the same reason.
 """
 
-import random
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from distrnn.errors import ConflictError, DistrnnError, IntegrityError
+from distrnn.errors import DistrnnError, IntegrityError
 from distrnn.refs import check_alias
 from distrnn.registry.layout import alias_key, alias_prefix, timestamp
-from distrnn.registry.manifest import SCHEMA_VERSION, parse_document, to_json_bytes
-from distrnn.registry.promotion import Rule
+from distrnn.registry.manifest import LIMIT_BYTES, SCHEMA_VERSION, parse_document, to_json_bytes
+from distrnn.registry.rules import Rule
 from distrnn.storage import Store
 
-_TRIES = 60
+STILL = frozenset({"refuse", "guard"})
 
 
 @dataclass(frozen=True)
@@ -28,7 +26,8 @@ class Move:
 
     Attributes:
         at: when, ISO 8601 in UTC.
-        action: `set`, `promote`, `refuse` (a decision that moved nothing), `delete`.
+        action: `set`, `promote`, `rollback`, `delete`, `refuse` (a decision that moved nothing), `guard` (new rules), `undo` (the
+            version was being deleted).
         from_number: the holder before.
         to_number: the holder after.
         attempt: unique to this write.
@@ -71,9 +70,9 @@ class AliasRecord:
     history: tuple[Move, ...] = ()
 
     def moved(self, action: str, number: int | None, digest: str | None, **why: Any) -> "AliasRecord":
-        """The record after one more entry of its history; a refusal is an entry, but no update of what the alias holds."""
+        """The record after one more entry of its history; some entries are no update of what the alias holds."""
         entry = Move(timestamp(), action, self.number, number, uuid.uuid4().hex, **why)
-        updated_at = self.updated_at if action == "refuse" else entry.at
+        updated_at = self.updated_at if action in STILL else entry.at
         return replace(self, number=number, digest=digest, updated_at=updated_at, history=(*self.history, entry))
 
     def to_bytes(self) -> bytes:
@@ -92,55 +91,26 @@ class AliasRecord:
         return to_json_bytes(document, "an alias")
 
 
-class AliasBook:
-    """The aliases of one model."""
+def read_alias(store: Store, name: str, alias: str) -> tuple[AliasRecord, str | None]:
+    """An alias' record (one without a version where there is no such alias) and its tag.
 
-    def __init__(self, store: Store, name: str) -> None:
-        self.store = store
-        self.name = name
+    Raises:
+        IntegrityError: its document is damaged.
+    """
+    key = alias_key(name, check_alias(alias))
+    found = store.find(key, limit_bytes=LIMIT_BYTES)
+    if found is None:
+        return AliasRecord(name, alias), None
+    return parse_alias(found[0], name, alias, f"{store.url}/{key}"), found[1]
 
-    def read(self, alias: str) -> AliasRecord:
-        """An alias' record; one without a version where there is no such alias.
 
-        Raises:
-            IntegrityError: its document is damaged.
-        """
-        return self._read(alias)[0]
-
-    def all(self) -> dict[str, AliasRecord]:
-        """The aliases that hold a version, by name."""
-        return {record.alias: record for record in self._records() if record.number is not None}
-
-    def change(self, alias: str, step: Callable[[AliasRecord], AliasRecord]) -> AliasRecord:
-        """Replace an alias' record by what `step` makes of it; when somebody else was first, `step` sees what they wrote.
-
-        Raises:
-            ConflictError: others were first again and again.
-        """
-        for tried in range(_TRIES):
-            record, tag = self._read(alias)
-            changed = step(record)
-            if changed == record or self.store.compare_and_swap(alias_key(self.name, alias), changed.to_bytes(), tag) is not None:
-                return changed
-            time.sleep(random.random() * min(0.02 * (tried + 1), 0.5))  # noqa: S311
-        raise ConflictError(f"alias {alias!r} of {self.name!r} is being moved by many others at once. Nothing was changed; run this again.")
-
-    def _records(self) -> Iterator[AliasRecord]:
-        prefix = alias_prefix(self.name)
-        for entry in self.store.list(prefix):
-            alias = entry.key.removeprefix(prefix).removesuffix(".json")
-            try:
-                check_alias(alias)
-            except DistrnnError:
-                continue
-            yield self.read(alias)
-
-    def _read(self, alias: str) -> tuple[AliasRecord, str | None]:
-        key = alias_key(self.name, check_alias(alias))
-        found = self.store.find(key)
-        if found is None:
-            return AliasRecord(self.name, alias), None
-        return parse_alias(found[0], self.name, alias, f"{self.store.url}/{key}"), found[1]
+def read_aliases(store: Store, name: str) -> Iterator[AliasRecord]:
+    """Every alias that a model ever had, by name; those that hold nothing now have no number."""
+    prefix = alias_prefix(name)
+    keys = [entry.key for entry in store.list(prefix) if _names_alias(entry.key.removeprefix(prefix).removesuffix(".json"))]
+    for key, body in store.read_many(keys, limit_bytes=LIMIT_BYTES):
+        if body is not None:
+            yield parse_alias(body, name, key.removeprefix(prefix).removesuffix(".json"), f"{store.url}/{key}")
 
 
 def parse_alias(body: bytes, name: str, alias: str, where: str) -> AliasRecord:
@@ -153,7 +123,7 @@ def parse_alias(body: bytes, name: str, alias: str, where: str) -> AliasRecord:
     try:
         if (document["name"], document["alias"]) != (name, alias) or not all(_is_number(document[key]) for key in ("number",)):
             raise ValueError
-        rules = tuple(Rule(rule["metric"], rule["min"], rule["max"], rule["better_than"]) for rule in document["rules"])
+        rules = tuple(Rule.from_json(rule) for rule in document["rules"])
         history = tuple(_parse_move(move) for move in document["history"])
         held = document["number"], document["digest"], str(document["updated_at"])
         return AliasRecord(name, alias, *held, rules, document["evaluation_set"], history)
@@ -168,6 +138,14 @@ def _parse_move(move: dict[str, Any]) -> Move:
         raise ValueError
     texts = str(move["at"]), str(move["action"]), move["from"], move["to"], str(move["attempt"])
     return Move(*texts, move["reason"], move["run_id"], bool(move["forced"]), move["decision"])
+
+
+def _names_alias(text: str) -> bool:
+    try:
+        check_alias(text)
+    except DistrnnError:
+        return False
+    return True
 
 
 def _is_number(value: Any) -> bool:

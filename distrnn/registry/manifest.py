@@ -16,6 +16,7 @@ from distrnn.errors import DistrnnError, IntegrityError, UsageError
 SCHEMA_VERSION = 1
 FORMS = ("numpy", "keras", "saved-model")
 LIMIT_BYTES = 16 << 20
+CARD = "README.md"
 _FILES = 10_000
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _FORM = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
@@ -77,12 +78,27 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Tombstone:
-    """What stands in the place of a deleted version, so that its number is never used again."""
+    """What stands in the place of a version that is not there, so that its number is never used again.
+
+    Attributes:
+        name: the model.
+        number: the version's.
+        deleted_at: when; for one that never was here, when that was found out.
+        reason: why.
+        state: `deleted`, or `absent` for a number whose version is in another registry (see `bundle`) and may still arrive.
+    """
 
     name: str
     number: int
     deleted_at: str
     reason: str
+    state: str = "deleted"
+
+    def to_bytes(self, attempt: str) -> bytes:
+        """What is stored in the manifest's place; `attempt` tells this write from every other."""
+        grave = {"at": self.deleted_at, "reason": self.reason, "state": self.state}
+        document = {"schema_version": SCHEMA_VERSION, "name": self.name, "number": self.number, "attempt": attempt, "tombstone": grave}
+        return to_json_bytes(document, "a tombstone")
 
 
 @dataclass(frozen=True)
@@ -176,7 +192,8 @@ def parse(body: bytes, name: str, number: int, where: str) -> Manifest | Tombsto
     document = parse_document(body, where)
     _expect(document.get("name") == name and document.get("number") == number, where, f"the manifest of {name}@v{number}")
     if isinstance(grave := document.get("tombstone"), dict):
-        return Tombstone(name, number, str(grave.get("at", "")), str(grave.get("reason", "")))
+        state = "absent" if grave.get("state") == "absent" else "deleted"
+        return Tombstone(name, number, str(grave.get("at", "")), str(grave.get("reason", "")), state)
     files, metadata = document.get("files"), document.get("metadata")
     texts = [document.get(key) for key in ("attempt", "created_at")]
     _expect(isinstance(files, list) and isinstance(metadata, dict) and all(isinstance(text, str) for text in texts), where, "a manifest")

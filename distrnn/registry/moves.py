@@ -1,118 +1,127 @@
-"""The roads on which an alias moves: set, delete, promote.
+"""The roads on which an alias moves, promotion apart: set, delete, rollback; and how it is guarded.
 
-An alias that was promoted through rules keeps them and is guarded: from then on only `promote` moves it, unless somebody overrules
-the rules and says why. Every decision is recorded with its figures, also one that moved nothing, and where others moved the alias
-while a decision was being made, it is made again against the new holder.
+An alias with rules is guarded: only a promotion through them, or a rollback to what it held before, moves it, unless somebody
+overrules the rules and says why.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
-from distrnn.errors import GateRefusedError, NotFoundError
-from distrnn.registry.aliases import AliasBook, AliasRecord
+from distrnn.errors import ConflictError, GateRefusedError, NotFoundError, UsageError
+from distrnn.registry.alias_book import AliasBook
+from distrnn.registry.aliases import AliasRecord, Move
 from distrnn.registry.manifest import ModelVersion
-from distrnn.registry.promotion import Decision, Rule, RuleLike, decide
+from distrnn.registry.rules import Rule
 from distrnn.registry.resolve import live
 from distrnn.registry.versions import VersionLog
 from distrnn.storage import Store
 
-Measure = Callable[[ModelVersion, str], Mapping[str, Any]]
 
-
-def set_alias(store: Store, name: str, alias: str, number: int, force_reason: str | None, run_id: str | None) -> AliasRecord:
+def set_alias(
+    store: Store, name: str, alias: str, number: int, *, reason: str | None = None, force: bool = False, run_id: str | None = None
+) -> AliasRecord:
     """Let an alias name a version; see `Registry.set_alias`."""
+    require_reason(force, reason)
     target = live(VersionLog(store, name), number, f"{name}@v{number}")
 
     def step(record: AliasRecord) -> AliasRecord:
         if record.number == target.number:
             return record
-        forced = _overrule(record, force_reason)
-        return record.moved("set", target.number, target.digest, reason=force_reason, run_id=run_id, forced=forced)
+        forced = _overrule(record, force)
+        return record.moved("set", target.number, target.digest, reason=reason, run_id=run_id, forced=forced)
 
     return AliasBook(store, name).change(alias, step)
 
 
-def delete_alias(store: Store, name: str, alias: str, force_reason: str | None, run_id: str | None) -> AliasRecord:
+def delete_alias(
+    store: Store, name: str, alias: str, *, reason: str | None = None, force: bool = False, run_id: str | None = None
+) -> AliasRecord:
     """Let an alias name nothing; see `Registry.delete_alias`."""
+    require_reason(force, reason)
 
     def step(record: AliasRecord) -> AliasRecord:
         if record.number is None:
             raise NotFoundError(f"model {name!r} has no alias {alias!r}, so there is nothing to delete.")
-        forced = _overrule(record, force_reason)
+        forced = _overrule(record, force)
         bare = replace(record, rules=(), evaluation_set=None)
-        return bare.moved("delete", None, None, reason=force_reason, run_id=run_id, forced=forced)
+        return bare.moved("delete", None, None, reason=reason, run_id=run_id, forced=forced)
 
     return AliasBook(store, name).change(alias, step)
 
 
-def promote(
-    store: Store,
-    version: ModelVersion,
-    alias: str,
-    rules: Sequence[RuleLike],
-    evaluation_set: str | None,
-    measure: Measure | None,
-    force_reason: str | None,
-    run_id: str | None,
-) -> Decision:
-    """Let a version take an alias if the rules allow it; see `Registry.promote`."""
-    book = AliasBook(store, version.name)
-    kept = tuple(Rule.of(rule) for rule in rules)
-    rivals = sorted({rule.better_than for rule in kept if rule.better_than})
-    figures = _Figures(store, version, measure)
-    made: list[Decision] = []
+def guard(
+    store: Store, name: str, alias: str, rules: Sequence[Rule], *, reason: str | None = None, force: bool = False
+) -> AliasRecord:
+    """Give an alias its rules; see `Registry.guard`."""
+    require_reason(force, reason)
+    if VersionLog(store, name).head() == 0:
+        raise NotFoundError(f"registry {store.url} has no model {name!r}. Publish it first.")
 
     def step(record: AliasRecord) -> AliasRecord:
-        measured_on = record.evaluation_set or evaluation_set
-        holder = (record if rivals[0] == alias else book.read(rivals[0])).number if rivals else None
-        beaten = None if holder is None or holder == version.number else figures.of(holder, measured_on)
-        decision = decide(alias, kept, figures.of(version.number, measured_on), beaten, forced=force_reason is not None)
-        made.append(decision)
-        why = {"reason": force_reason, "run_id": run_id, "forced": decision.forced, "decision": decision.to_json()}
-        if not decision.promoted:
-            return record.moved("refuse", record.number, record.digest, **why)
-        return replace(record, rules=kept, evaluation_set=measured_on).moved("promote", version.number, version.digest, **why)
+        if record.rules == tuple(rules):
+            return record
+        forced = _overrule(record, force)
+        guarded = replace(record, rules=tuple(rules))
+        return guarded.moved("guard", record.number, record.digest, reason=reason, forced=forced)
 
-    book.change(alias, step)
-    return made[-1]
+    return AliasBook(store, name).change(alias, step)
 
 
-class _Figures:
-    """The figures of versions on an evaluation set, measured once each."""
+def rollback(
+    store: Store,
+    name: str,
+    alias: str,
+    check: Callable[[ModelVersion], object],
+    *,
+    reason: str | None = None,
+    run_id: str | None = None,
+) -> AliasRecord:
+    """Let an alias name what it named before; see `Registry.rollback`."""
+    book = AliasBook(store, name)
+    seen = book.read(alias)
+    number = previous_holder(seen.history)
+    if number is None:
+        raise NotFoundError(f"{name}@{alias} held no other version before, so there is nothing to go back to.")
+    target = live(VersionLog(store, name), number, f"{name}@v{number}, which {name}@{alias} held before,")
+    check(target)
 
-    def __init__(self, store: Store, candidate: ModelVersion, measure: Measure | None) -> None:
-        self.log = VersionLog(store, candidate.name)
-        self.candidate = candidate
-        self.measure = measure
-        self.known: dict[tuple[int, str | None], Mapping[str, Any]] = {}
+    def step(record: AliasRecord) -> AliasRecord:
+        if previous_holder(record.history) != number or record.number != seen.number:
+            raise ConflictError(f"{name}@{alias} was moved by somebody else meanwhile. Nothing was changed; look at it and try again.")
+        return record.moved("rollback", target.number, target.digest, reason=reason, run_id=run_id)
 
-    def of(self, number: int, evaluation_set: str | None) -> Mapping[str, Any]:
-        """The figures of a version."""
-        if (number, evaluation_set) not in self.known:
-            candidate = self.candidate
-            version = candidate if number == candidate.number else live(self.log, number, f"{candidate.name}@v{number}")
-            self.known[number, evaluation_set] = self._look(version, evaluation_set)
-        return self.known[number, evaluation_set]
-
-    def _look(self, version: ModelVersion, evaluation_set: str | None) -> Mapping[str, Any]:
-        recorded: Mapping[str, Any] = version.metadata.get("metrics") or {}
-        own = (version.metadata.get("lineage") or {}).get("evaluation_set")
-        if evaluation_set in (None, own):
-            return recorded
-        if self.measure is None:
-            raise GateRefusedError(
-                f"{version} was measured on evaluation set {str(own)[:12]}, and the decision needs its figures on "
-                f"{str(evaluation_set)[:12]}. Nothing was moved. Run the workflow, which measures both on one set."
-            )
-        return self.measure(version, str(evaluation_set))
+    return book.change(alias, step)
 
 
-def _overrule(record: AliasRecord, force_reason: str | None) -> bool:
-    """Whether rules are being overruled, which takes a reason."""
-    if record.rules and not force_reason:
+def previous_holder(history: Sequence[Move]) -> int | None:
+    """The version that an alias held before the one it holds; after a rollback the one before that, and so on."""
+    held: list[int | None] = [None]
+    for move in history:
+        if move.to_number == held[-1]:
+            continue
+        if move.action in ("rollback", "undo") and move.to_number in held:
+            while held[-1] != move.to_number:
+                held.pop()
+        else:
+            held.append(move.to_number)
+    return held[-2] if len(held) > 1 else None
+
+
+def require_reason(force: bool, reason: str | None) -> None:
+    """Refuse to overrule rules without a reason.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if force and not (reason or "").strip():
+        raise UsageError("overruling an alias' rules needs a reason, which is recorded. Say why.")
+
+
+def _overrule(record: AliasRecord, force: bool) -> bool:
+    """Whether rules are being overruled, which somebody must answer for."""
+    if record.rules and not force:
         raise GateRefusedError(
             f"alias {record.alias!r} of {record.name!r} is guarded ({'; '.join(map(str, record.rules))}), so only a promotion through "
-            "these rules moves it. Run the workflow, or force the move and say why."
+            "these rules or a rollback moves it. Run the workflow, or force the change and say why."
         )
     return bool(record.rules)

@@ -1,44 +1,34 @@
 """Publishing a folder as the next version.
 
-    pending ► blobs ► manifest ► blobs again, where one went missing ► hint ► pending removed
-                      ^^^^^^^^ the commit: before it nothing is visible, after it everything is
+    announce ► wait while a gc is at work ► blobs ► manifest ► blobs again, where one went missing ► catalog ► announcement removed
+                                                    ^^^^^^^^ the commit: before it nothing is visible, after it everything is
 
 Blobs are named by their digest, so a publisher that dies leaves nothing but bytes that nobody refers to, and the next publisher of the
-same bytes finds them there. The hint and the removal of pending only save others work: their failure is no failure of the publication.
+same bytes finds them there. The catalog and the note of the content only save others work: their failure is no failure of the publication.
 A version whose blobs could not be looked at again is published all the same, but whoever published it is told.
 """
 
-import uuid
-from collections.abc import Sequence
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from distrnn.errors import ConflictError, DataError, DistrnnError, NotFoundError, StorageError, UsageError
-from distrnn.registry.layout import blob_key, pending_key, timestamp
-from distrnn.registry.manifest import (
-    FORMS,
-    SCHEMA_VERSION,
-    FileEntry,
-    Manifest,
-    ModelVersion,
-    check_path,
-    check_together,
-    form_of,
-    to_json_bytes,
-)
+from distrnn.errors import DataError, DistrnnError, NotFoundError, UsageError
+from distrnn.registry import catalog, contents
+from distrnn.registry.layout import timestamp
+from distrnn.registry.manifest import FORMS, FileEntry, Manifest, ModelVersion, check_path, check_together, form_of, to_json_bytes
+from distrnn.registry.uploads import Upload, changed, distinct
 from distrnn.registry.versions import VersionLog
 from distrnn.storage import Store
 from distrnn.storage.local_errors import os_errors
 
-LEASE = timedelta(hours=1)
 _PIECE_BYTES = 1 << 20
 
 
 def publish(store: Store, name: str, folder: Path, metadata: dict[str, Any]) -> ModelVersion:
-    """Make the files of `folder` the next version of `name`.
+    """Make the files of `folder` the next version of `name`, or find the version that has the same content already.
+
+    A version that is found gets its blobs again, so that publishing once more mends what was damaged.
 
     Raises:
         NotFoundError: there is no such folder.
@@ -50,74 +40,31 @@ def publish(store: Store, name: str, folder: Path, metadata: dict[str, Any]) -> 
     to_json_bytes(metadata, "metadata")
     before = _stamps(folder)
     files = tuple(_describe(folder, path) for path in before)
-    attempt = uuid.uuid4().hex
-    pending = Pending(store, name, attempt, files)
-    try:
-        for file in files:
-            pending.renew()
-            _upload(store, name, folder, file)
+    wanted = contents.identity(Manifest(name, 0, "", "", files, metadata))
+    log = VersionLog(store, name)
+    head = log.head()
+    known = contents.find(log, head, wanted)
+    with Upload(store, name, distinct(files, folder), repair=known is not None) as upload:
+        upload.upload()
         if _stamps(folder) != before:
-            raise ConflictError(
-                f"{folder} changed while it was being published. Nothing was published; run this again when nobody writes there."
-            )
-        created_at = timestamp()
-        log = VersionLog(store, name)
-        version = log.commit(lambda number: Manifest(name, number, attempt, created_at, files, metadata))
+            raise changed(folder)
+        created_at, attempt = timestamp(), upload.pending.attempt
+        if known is not None and log.read(known.number) == known:
+            upload.confirm(known)
+            return known
+        upload.pending.keep = True
+        version, ours = log.commit(
+            head,
+            lambda number: Manifest(name, number, attempt, created_at, files, metadata),
+            same=lambda theirs: contents.identity(theirs) == wanted,
+        )
+        upload.confirm(version)
+        if ours:
+            contents.note(store, version)
         with suppress(DistrnnError):
-            log.leave_hint(version.number)
-        _check_again(store, version, folder)
-    finally:
-        pending.remove()
+            catalog.refresh(store, name, published=version.number)
+            upload.pending.keep = False
     return version
-
-
-class Pending:
-    """Tells whoever cleans up which blobs are about to be referred to."""
-
-    def __init__(self, store: Store, name: str, attempt: str, files: Sequence[FileEntry]) -> None:
-        self.store = store
-        self.key = pending_key(name, attempt)
-        self.document = {
-            "schema_version": SCHEMA_VERSION,
-            "name": name,
-            "attempt": attempt,
-            "started_at": timestamp(),
-            "digests": sorted({file.sha256 for file in files}),
-        }
-        self.expires = datetime.min.replace(tzinfo=UTC)
-
-    def renew(self) -> None:
-        """Write it, unless it still has most of its time before it."""
-        now = datetime.now(UTC)
-        if self.expires - now < LEASE * 2 / 3:
-            self.expires = now + LEASE
-            self.store.put(self.key, to_json_bytes({**self.document, "expires_at": timestamp(self.expires)}, "pending"))
-
-    def remove(self) -> None:
-        """Take it away; one that stays behind expires."""
-        with suppress(DistrnnError):
-            self.store.delete(self.key)
-
-
-def _check_again(store: Store, version: ModelVersion, folder: Path) -> None:
-    """Bring back the blobs of a new version that a cleaner removed before it could see the manifest."""
-    try:
-        for file in version.manifest.files:
-            _upload(store, version.name, folder, file)
-    except (DistrnnError, OSError) as error:
-        reason = str(error).rstrip(".")
-        raise StorageError(
-            f"{version} is published in {store.url}, but whether all of its files are there could not be checked: {reason}. "
-            f"Run `distrnn pull {version} --for all`: if it names a missing file, publish the folder again.",
-            kind="unverified",
-            version=str(version),
-        ) from error
-
-
-def _upload(store: Store, name: str, folder: Path, file: FileEntry) -> None:
-    key = blob_key(name, file.sha256)
-    if store.size(key) != file.size_bytes:
-        store.put_file(key, folder / file.path)
 
 
 def _stamps(folder: Path) -> dict[str, tuple[int, int, int]]:

@@ -14,7 +14,15 @@ from distrnn.storage import Store
 from distrnn.storage.local_errors import os_errors
 
 
-def pull(store: Store | None, cache: Cache, version: ModelVersion, dest: Path | None, form: str) -> Path:
+def pull(
+    store: Store | None,
+    cache: Cache,
+    version: ModelVersion,
+    dest: Path | None,
+    form: str,
+    *,
+    still_there: Callable[[], object] | None = None,
+) -> Path:
     """Bring one form of a version to this machine.
 
     Args:
@@ -23,30 +31,41 @@ def pull(store: Store | None, cache: Cache, version: ModelVersion, dest: Path | 
         version: what to bring.
         dest: a folder to fill; None: the folder in the cache, which is not to be written to.
         form: `numpy`, `keras`, … or `all`.
+        still_there: asked when a file is missing in the registry; raises NotFoundError if the version was deleted meanwhile.
     Returns:
         The folder.
     Raises:
-        NotFoundError: the version does not have this form, or (offline) the cache does not have it.
-        IntegrityError: a file does not match its digest.
+        NotFoundError: the version was deleted, does not have this form, or (offline) the cache does not have it.
+        IntegrityError: a file does not match its digest, or is missing.
         UsageError: `dest` holds other files under the same names.
     """
     files = version.manifest.files_of(form)
     if form != "all" and form not in version.manifest.forms:
         raise NotFoundError(f"{version} has no form {form!r}. It has: {', '.join(version.manifest.forms) or 'none'}.")
-    ready = cache.folder(version, form, files, _fetch(store, version))
-    cache.keep_manifest(version)
-    return ready if dest is None else _fill(dest, ready, files, version)
+    fetch = _fetch(store, version, still_there)
+    while True:
+        ready = cache.folder(version, form, files, fetch)
+        if dest is None:
+            return ready
+        try:
+            return _fill(dest, ready, files, version)
+        except FileNotFoundError:
+            # Somebody pruned the cache while the folder was copied: what was copied stays, the rest is brought again.
+            if all((ready / file.path).exists() for file in files):
+                raise
 
 
-def _fetch(store: Store | None, version: ModelVersion) -> Fetch:
+def _fetch(store: Store | None, version: ModelVersion, still_there: Callable[[], object] | None) -> Fetch:
     def fetch(file: FileEntry, path: Path, update: Callable[[bytes], object]) -> None:
         if store is None:
             raise NotFoundError(f"{file.path} of {version} is not in the cache of this machine. Pull it once without --offline.")
         try:
-            store.get_file(blob_key(version.name, file.sha256), path, update=update, limit_bytes=file.size_bytes)
+            store.get_file(blob_key(version.name, file.sha256), path, update=update, limit_bytes=file.size_bytes, resume=True)
         except NotFoundError as error:
             if error.fields.get("kind") != "key":
                 raise
+            if still_there is not None:
+                still_there()
             raise IntegrityError(
                 f"{file.path} of {version} is missing in the registry. Publish the model again, or pull another version.",
                 file=file.path,

@@ -4,17 +4,15 @@ Nothing is concluded from settings: what a publication does first is done and un
 verdict on the server's races says nothing about today's credentials.
 """
 
-import uuid
 from pathlib import Path
 
 from distrnn.errors import StorageError
-from distrnn.registry.publish import Pending
+from distrnn.registry.layout import CATALOG, blob_prefix, content_prefix, pending_prefix, version_prefix
+from distrnn.registry.pending import Pending
 from distrnn.registry.versions import VersionLog
 from distrnn.storage import Store
 from distrnn.storage.local import prove_writable
 from distrnn.storage.local_errors import classify_os_error, os_errors
-
-_FOLDERS = ("blobs/sha256", "versions", "pending")
 
 
 def rehearse(store: Store, name: str, home: Path) -> None:
@@ -23,19 +21,19 @@ def rehearse(store: Store, name: str, home: Path) -> None:
     if model is None:
         _rehearse_on_server(store, name, home)
     else:
-        _rehearse_in_folder(model)
+        _rehearse_in_folder(model.parent, name)
 
 
-def _rehearse_in_folder(model: Path) -> None:
+def _rehearse_in_folder(root: Path, name: str) -> None:
     """Write into every folder that a publication would write into, or make its own folders in.
 
     A registry that several people share can have folders that only some of them may write into, so the root alone proves nothing.
     """
-    root = model.parent
+    folders = (blob_prefix(name), version_prefix(name), content_prefix(name), pending_prefix(name), CATALOG)
     try:
         with os_errors(root):
             root.mkdir(parents=True, exist_ok=True)
-        for folder in dict.fromkeys(_existing(model / folder) for folder in _FOLDERS):
+        for folder in dict.fromkeys(_existing(root / folder) for folder in folders):
             prove_writable(folder)
     except FileNotFoundError as error:
         raise classify_os_error(error, root) from error
@@ -61,7 +59,7 @@ def _rehearse_on_server(store: Store, name: str, home: Path) -> None:
     from distrnn.storage.capability import require_races
 
     VersionLog(store, name).head()
-    pending = Pending(store, name, uuid.uuid4().hex, ())
+    pending = Pending(store, name)
     try:
         pending.renew()
         if store.size(pending.key) is None:

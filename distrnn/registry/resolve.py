@@ -6,7 +6,7 @@ from hashlib import sha256
 
 from distrnn.errors import DistrnnError, IntegrityError, NotFoundError
 from distrnn.refs import ModelRef
-from distrnn.registry.aliases import AliasBook
+from distrnn.registry.aliases import read_alias, read_aliases
 from distrnn.registry.cache import Cache
 from distrnn.registry.manifest import ModelVersion, Tombstone
 from distrnn.registry.versions import VersionLog, model_names
@@ -33,7 +33,7 @@ def resolve(store: Store, cache: Cache, ref: ModelRef) -> ModelVersion:
         return found
     if ref.kind == "number":
         return live(log, int(ref.selector), str(ref))
-    record = AliasBook(store, ref.name).read(ref.selector)
+    record = read_alias(store, ref.name, ref.selector)[0]
     if record.number is None:
         raise _no_alias(store, log, ref)
     version = live(log, record.number, str(ref))
@@ -56,9 +56,8 @@ def live(log: VersionLog, number: int, asked: str) -> ModelVersion:
         return found
     if isinstance(found, Tombstone):
         why = f": {found.reason}" if found.reason else ""
-        raise NotFoundError(
-            f"{asked} was deleted on {found.deleted_at[:10]}{why}. Choose another version; `distrnn models show {log.name}` lists them."
-        )
+        what = f"{asked} was deleted on {found.deleted_at[:10]}{why}" if found.state == "deleted" else f"{asked} never was in this registry"
+        raise NotFoundError(f"{what}. Choose another version; `distrnn models show {log.name}` lists them.")
     head = log.head()
     if head == 0:
         raise _no_model(log.store, log.name)
@@ -162,7 +161,7 @@ def _no_version(store: Store, log: VersionLog, ref: ModelRef) -> NotFoundError:
 def _no_alias(store: Store, log: VersionLog, ref: ModelRef) -> NotFoundError:
     if log.head() == 0:
         return _no_model(store, ref.name)
-    known = sorted(AliasBook(store, ref.name).all())
+    known = [record.alias for record in read_aliases(store, ref.name) if record.number is not None]
     have = (
         f"It has: {', '.join(known)}."
         if known

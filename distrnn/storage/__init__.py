@@ -7,24 +7,29 @@ is first used and nowhere else, so that a folder registry costs nothing.
 
 from typing import TYPE_CHECKING
 
-from distrnn.storage.door import Entry, Store
+from distrnn.storage.door import Entry, Lock, Store, Upload
 from distrnn.storage.locations import default_home, default_registry, default_storage, parse_url
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
-__all__ = ["Entry", "Store", "default_home", "default_registry", "default_storage", "filesystem", "open_store"]
+__all__ = ["Entry", "Lock", "Store", "Upload", "default_home", "default_registry", "default_storage", "filesystem", "open_store"]
 
 
-def open_store(url: str) -> Store:
+def open_store(url: str, lock: Lock | None = None) -> Store:
     """Open the storage that `url` names; nothing is read, created or connected to yet.
 
     Args:
         url: `s3://bucket/prefix`, `file:///folder` or a path. Credentials, region and endpoint come from the AWS variables and
             profiles alone.
+        lock: decides races of writers where the server cannot; every writer must use the same one.
     Raises:
         UsageError: `url` is none of these.
     """
+    if lock is not None:
+        from distrnn.storage.locked import LockedStore
+
+        return LockedStore(open_store(url), lock)
     place = parse_url(url)
     if place.bucket is None:
         from distrnn.storage.local import LocalStore

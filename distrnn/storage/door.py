@@ -4,13 +4,14 @@ Keys are relative, `/`-separated and never contain `..`. A reader sees a key's o
 the half of one, because every write is one rename (folder) or one request (S3). What was written is read by the next read.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from distrnn.errors import UsageError
+from distrnn.errors import IntegrityError, UsageError
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,22 @@ class Entry:
     key: str
     size_bytes: int
     modified: datetime
+
+
+@dataclass(frozen=True)
+class Upload:
+    """An upload that was begun and not completed: nothing of it is visible, and it takes space."""
+
+    key: str
+    upload_id: str
+    started: datetime
+
+
+class Lock(Protocol):
+    """Decides races of writers where the storage itself cannot; every writer must use the same one."""
+
+    def hold(self, key: str) -> AbstractContextManager[None]:
+        """Keep everybody else away from `key` while the context lasts."""
 
 
 class Store(Protocol):
@@ -37,22 +54,31 @@ class Store(Protocol):
     def is_local(self) -> bool:
         """Whether this is a folder."""
 
-    def read(self, key: str) -> bytes:
+    def read(self, key: str, *, limit_bytes: int | None = None) -> bytes:
         """The body of `key`.
 
         Raises:
             NotFoundError: there is no such key.
+            IntegrityError: it is longer than `limit_bytes`; its body was not read.
         """
 
-    def read_versioned(self, key: str) -> tuple[bytes, str]:
+    def read_versioned(self, key: str, *, limit_bytes: int | None = None) -> tuple[bytes, str]:
         """The body of `key` and the tag that `compare_and_swap` takes.
 
         Raises:
             NotFoundError: there is no such key.
+            IntegrityError: it is longer than `limit_bytes`; its body was not read.
         """
 
-    def find(self, key: str) -> tuple[bytes, str] | None:
+    def find(self, key: str, *, limit_bytes: int | None = None) -> tuple[bytes, str] | None:
         """As `read_versioned`, but None where the key is absent (a missing bucket is still an error)."""
+
+    def read_many(self, keys: Sequence[str], *, limit_bytes: int | None = None) -> Iterator[tuple[str, bytes | None]]:
+        """Each key with its body (None where it is absent), in the order of `keys`; on a server many are read at once.
+
+        Raises:
+            IntegrityError: one is longer than `limit_bytes`.
+        """
 
     def read_range(self, key: str, start: int, end: int) -> bytes:
         """Bytes [start, end) of `key`, fewer where the object is shorter.
@@ -79,10 +105,28 @@ class Store(Protocol):
     def put(self, key: str, body: bytes) -> None:
         """Write or replace `key`."""
 
-    def put_file(self, key: str, path: Path) -> None:
-        """Write or replace `key` with the bytes of a local file."""
+    def put_file(self, key: str, path: Path, *, sha256: str | None = None) -> None:
+        """Write or replace `key` with the bytes of a local file.
 
-    def get_file(self, key: str, path: Path, *, update: Callable[[bytes], object] | None = None, limit_bytes: int | None = None) -> None:
+        Args:
+            key: where.
+            path: the file.
+            sha256: what the bytes that are sent must have.
+
+        Raises:
+            ConflictError: they have another one (`kind` is `changed`); nothing was made visible under `key`.
+            FileNotFoundError: there is no such file.
+        """
+
+    def get_file(
+        self,
+        key: str,
+        path: Path,
+        *,
+        update: Callable[[bytes], object] | None = None,
+        limit_bytes: int | None = None,
+        resume: bool = False,
+    ) -> None:
         """Copy `key` to a local file.
 
         Args:
@@ -90,6 +134,7 @@ class Store(Protocol):
             path: the file to write; on an error it may be left incomplete, so give a temporary name.
             update: called with each piece in order, for a digest.
             limit_bytes: stop after the first piece beyond so many bytes; a longer object is not what the caller expects.
+            resume: go on with what an earlier process left at `path`; `update` is called with those bytes too.
 
         Raises:
             NotFoundError: there is no such key.
@@ -107,6 +152,12 @@ class Store(Protocol):
     def delete(self, key: str) -> None:
         """Remove `key`; one that is absent is no error."""
 
+    def abandoned_uploads(self, prefix: str, older_than: datetime) -> Iterator[Upload]:
+        """Uploads to keys under `prefix` that were begun before `older_than` and never completed."""
+
+    def abort_upload(self, upload: Upload) -> None:
+        """Free what an abandoned upload takes; one that is gone is no error."""
+
     def local_path(self, key: str) -> Path | None:
         """The real path of `key` in a folder, for memory maps; None on S3."""
 
@@ -121,3 +172,15 @@ def check_key(key: str) -> str:
     if any(part in ("", ".", "..") for part in parts) or "\\" in key or "\0" in key:
         raise UsageError(f"a storage key must be relative, without '..', empty parts or backslashes. Received: {key!r}")
     return key
+
+
+def check_size(size_bytes: int, limit_bytes: int | None, where: str) -> None:
+    """Refuse a body that is longer than its reader is ready for.
+
+    Raises:
+        IntegrityError: it is.
+    """
+    if limit_bytes is not None and size_bytes > limit_bytes:
+        raise IntegrityError(
+            f"{where} is damaged: expected at most {limit_bytes:,} bytes. Received: {size_bytes:,} bytes. Restore it from a backup."
+        )

@@ -9,14 +9,14 @@ import errno
 import hashlib
 import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from distrnn.errors import NotFoundError, StorageError
-from distrnn.storage.door import Entry, check_key
+from distrnn.errors import ConflictError, NotFoundError, StorageError
+from distrnn.storage.door import Entry, Upload, check_key, check_size
 from distrnn.storage.local_errors import os_errors
 
 TEMPORARY = ".tmp-"
@@ -47,26 +47,34 @@ class LocalStore:
         """The file of `key`, whether it exists or not."""
         return self.root / check_key(key)
 
-    def read(self, key: str) -> bytes:
+    def read(self, key: str, *, limit_bytes: int | None = None) -> bytes:
         """The body of `key`."""
-        return self.read_versioned(key)[0]
+        return self.read_versioned(key, limit_bytes=limit_bytes)[0]
 
-    def read_versioned(self, key: str) -> tuple[bytes, str]:
+    def read_versioned(self, key: str, *, limit_bytes: int | None = None) -> tuple[bytes, str]:
         """The body of `key` and its tag."""
-        found = self.find(key)
+        found = self.find(key, limit_bytes=limit_bytes)
         if found is None:
             raise self._missing(key)
         return found
 
-    def find(self, key: str) -> tuple[bytes, str] | None:
+    def find(self, key: str, *, limit_bytes: int | None = None) -> tuple[bytes, str] | None:
         """The body of `key` and its tag; None where it is absent."""
         path = self.local_path(key)
         try:
-            with os_errors(path):
-                body = path.read_bytes()
+            with os_errors(path), path.open("rb") as file:
+                if limit_bytes is not None:
+                    check_size(os.fstat(file.fileno()).st_size, limit_bytes, str(path))
+                body = file.read()
         except FileNotFoundError:
             return None
         return body, _tag(body)
+
+    def read_many(self, keys: Sequence[str], *, limit_bytes: int | None = None) -> Iterator[tuple[str, bytes | None]]:
+        """Each key with its body, None where it is absent."""
+        for key in keys:
+            found = self.find(key, limit_bytes=limit_bytes)
+            yield key, None if found is None else found[0]
 
     def read_range(self, key: str, start: int, end: int) -> bytes:
         """Bytes [start, end) of `key`."""
@@ -99,18 +107,30 @@ class LocalStore:
         """Write or replace `key`."""
         self._replace(key, lambda file: file.write(body))
 
-    def put_file(self, key: str, path: Path) -> None:
+    def put_file(self, key: str, path: Path, *, sha256: str | None = None) -> None:
         """Write or replace `key` with the bytes of a file."""
+        digest = hashlib.sha256()
 
         def copy(target: BinaryIO) -> None:
             with path.open("rb") as source:
                 while piece := source.read(_PIECE_BYTES):
                     target.write(piece)
+                    digest.update(piece)
+            if sha256 is not None and digest.hexdigest() != sha256:
+                raise ConflictError(f"{path} changed: expected sha256 {sha256}. Received: {digest.hexdigest()}.", kind="changed")
 
         self._replace(key, copy)
 
-    def get_file(self, key: str, path: Path, *, update: Callable[[bytes], object] | None = None, limit_bytes: int | None = None) -> None:
-        """Copy `key` to a file."""
+    def get_file(
+        self,
+        key: str,
+        path: Path,
+        *,
+        update: Callable[[bytes], object] | None = None,
+        limit_bytes: int | None = None,
+        resume: bool = False,
+    ) -> None:
+        """Copy `key` to a file, from its beginning: what an earlier process left is as quickly copied as compared."""
         source = self.local_path(key)
         try:
             with os_errors(source):
@@ -156,6 +176,25 @@ class LocalStore:
         path = self.local_path(key)
         with os_errors(path):
             path.unlink(missing_ok=True)
+
+    def abandoned_uploads(self, prefix: str, older_than: datetime) -> Iterator[Upload]:
+        """Temporary files of writers that died."""
+        for folder, _, names in os.walk(self.root / prefix.rpartition("/")[0]):
+            for name in sorted(names):
+                if not name.startswith(TEMPORARY):
+                    continue
+                path = Path(folder, name)
+                try:
+                    started = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+                except FileNotFoundError:
+                    continue
+                key = path.relative_to(self.root).as_posix()
+                if key.startswith(prefix) and started < older_than:
+                    yield Upload(key, name, started)
+
+    def abort_upload(self, upload: Upload) -> None:
+        """Remove a temporary file."""
+        self.delete(upload.key)
 
     def _missing(self, key: str) -> NotFoundError:
         return NotFoundError(f"{self.root / key} does not exist.", kind="key", key=key)

@@ -7,8 +7,8 @@ direct, and a write whose answer was lost is recognised by reading the key back:
 import os
 import random
 import time
-from collections.abc import Callable, Iterator
-from datetime import UTC
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,14 +16,17 @@ import s3fs
 from fsspec.asyn import sync
 
 from distrnn.errors import DistrnnError, NotFoundError
-from distrnn.storage.door import Entry, check_key
+from distrnn.storage.door import Entry, Upload, check_key, check_size
+from distrnn.storage.s3_download import download
 from distrnn.storage.s3_errors import classify
 from distrnn.storage.s3_session import PATIENCE_S, shared
-from distrnn.storage.s3_transfer import PART_BYTES, PARTS_AT_ONCE, download
+from distrnn.storage.s3_transfer import fetch_all
+from distrnn.storage.s3_upload import upload
 
 _TRIES = 5
 _PAUSE_S = 0.1
 _PAGE_KEYS = 1000
+_WINDOW_KEYS = 512
 T = TypeVar("T")
 
 
@@ -56,29 +59,43 @@ class S3Store:
     def local_path(self, key: str) -> None:
         """None: there is no file."""
 
-    def read(self, key: str) -> bytes:
+    def read(self, key: str, *, limit_bytes: int | None = None) -> bytes:
         """The body of `key`."""
-        return self.read_versioned(key)[0]
+        return self.read_versioned(key, limit_bytes=limit_bytes)[0]
 
-    def read_versioned(self, key: str) -> tuple[bytes, str]:
+    def read_versioned(self, key: str, *, limit_bytes: int | None = None) -> tuple[bytes, str]:
         """The body of `key` and its ETag."""
-        return self._again(lambda: self._get(key))
+        return self._again(lambda: self._get(key, limit_bytes))
 
-    def find(self, key: str) -> tuple[bytes, str] | None:
+    def find(self, key: str, *, limit_bytes: int | None = None) -> tuple[bytes, str] | None:
         """The body of `key` and its ETag; None where it is absent."""
         try:
-            return self.read_versioned(key)
+            return self.read_versioned(key, limit_bytes=limit_bytes)
         except NotFoundError as error:
             if error.fields.get("kind") == "key":
                 return None
             raise
+
+    def read_many(self, keys: Sequence[str], *, limit_bytes: int | None = None) -> Iterator[tuple[str, bytes | None]]:
+        """Each key with its body, None where it is absent; many are asked for at once, a window at a time."""
+        fs = self._fs()
+        for start in range(0, len(keys), _WINDOW_KEYS):
+            window = keys[start : start + _WINDOW_KEYS]
+            with self._errors(window[0]):
+                found = sync(fs.loop, fetch_all, fs, self.bucket, [self._full(key) for key in window], limit_bytes)
+            for key, body in zip(window, found, strict=True):
+                # What failed is asked for once more by itself, with the patience and the words of a single read
+                if isinstance(body, Exception):
+                    single = self.find(key, limit_bytes=limit_bytes)
+                    body = None if single is None else single[0]
+                yield key, body
 
     def read_range(self, key: str, start: int, end: int) -> bytes:
         """Bytes [start, end) of `key`."""
         if end <= start:
             return b""
         try:
-            return self._again(lambda: self._get(key, Range=f"bytes={start}-{end - 1}"))[0]
+            return self._again(lambda: self._get(key, None, Range=f"bytes={start}-{end - 1}"))[0]
         except DistrnnError as error:
             if error.fields.get("kind") == "range":
                 return b""
@@ -104,21 +121,25 @@ class S3Store:
         """Write or replace `key` in one PUT."""
         self._again(lambda: self._call(key, "put_object", Body=body))
 
-    def put_file(self, key: str, path: Path) -> None:
+    def put_file(self, key: str, path: Path, *, sha256: str | None = None) -> None:
         """Write or replace `key`, in several parts at once where the file is large."""
-        target = f"{self.bucket}/{self._full(key)}"
-
-        def attempt() -> None:
-            with self._errors(key):
-                self._fs().put_file(str(path), target, chunksize=PART_BYTES, max_concurrency=PARTS_AT_ONCE)
-
-        self._again(attempt)
-
-    def get_file(self, key: str, path: Path, *, update: Callable[[bytes], object] | None = None, limit_bytes: int | None = None) -> None:
-        """Copy `key` to a file, several ranges at once, in order."""
         fs = self._fs()
         with self._errors(key):
-            sync(fs.loop, download, fs, self.bucket, self._full(key), path, update, limit_bytes)
+            sync(fs.loop, upload, fs, self.bucket, self._full(key), path, sha256)
+
+    def get_file(
+        self,
+        key: str,
+        path: Path,
+        *,
+        update: Callable[[bytes], object] | None = None,
+        limit_bytes: int | None = None,
+        resume: bool = False,
+    ) -> None:
+        """Copy `key` to a file, several ranges at once."""
+        fs = self._fs()
+        with self._errors(key):
+            sync(fs.loop, download, fs, self.bucket, self._full(key), path, update, limit_bytes, resume)
 
     def list(self, prefix: str = "", *, after: str = "") -> Iterator[Entry]:
         """Objects under `prefix`, in the order of their keys, page by page."""
@@ -149,6 +170,28 @@ class S3Store:
         """Remove `key`."""
         self._again(lambda: self._call(key, "delete_object"))
 
+    def abandoned_uploads(self, prefix: str, older_than: datetime) -> Iterator[Upload]:
+        """Multipart uploads that nobody completed."""
+        marker: dict[str, str] = {}
+        while True:
+            with self._errors(prefix):
+                page = self._fs().call_s3("list_multipart_uploads", Bucket=self.bucket, Prefix=self.prefix + prefix, **marker)
+            for found in page.get("Uploads", ()):
+                started = found["Initiated"].astimezone(UTC)
+                if started < older_than:
+                    yield Upload(found["Key"].removeprefix(self.prefix), found["UploadId"], started)
+            if not page.get("IsTruncated"):
+                return
+            marker = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
+
+    def abort_upload(self, upload: Upload) -> None:
+        """Free the parts of an abandoned upload."""
+        try:
+            self._again(lambda: self._call(upload.key, "abort_multipart_upload", UploadId=upload.upload_id))
+        except NotFoundError as error:
+            if error.fields.get("kind") == "bucket":
+                raise
+
     def _fs(self) -> s3fs.S3FileSystem:
         with self._errors(""):
             return shared()
@@ -163,12 +206,13 @@ class S3Store:
         with self._errors(key):
             return self._fs().call_s3(method, Bucket=self.bucket, Key=self._full(key), **arguments)
 
-    def _get(self, key: str, **arguments: Any) -> tuple[bytes, str]:
+    def _get(self, key: str, limit_bytes: int | None, **arguments: Any) -> tuple[bytes, str]:
         fs = self._fs()
 
         async def fetch() -> tuple[bytes, str]:
             answer = await fs._call_s3("get_object", Bucket=self.bucket, Key=self._full(key), **arguments)
             async with answer["Body"] as stream:
+                check_size(int(answer.get("ContentLength") or 0), limit_bytes, f"{self.url}/{key}")
                 return await stream.read(), str(answer.get("ETag", "")).strip('"')
 
         with self._errors(key):

@@ -7,6 +7,7 @@ s3fs turns one server answer into several exceptions, depending on the call, so 
 import errno
 from collections.abc import Iterator
 
+import aiohttp
 from botocore import exceptions as boto  # type: ignore[import-untyped]
 
 from distrnn.errors import AccessError, ConflictError, DistrnnError, NotFoundError, StorageError, UsageError
@@ -30,6 +31,14 @@ _NO_CREDENTIALS = (
     boto.ProfileNotFound,
     boto.TokenRetrievalError,
     boto.SSOError,
+)
+_UNREACHABLE = (
+    boto.EndpointConnectionError,
+    boto.ConnectTimeoutError,
+    boto.ProxyConnectionError,
+    boto.SSLError,
+    aiohttp.ClientConnectorError,
+    aiohttp.ConnectionTimeoutError,
 )
 _CREDENTIALS = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile (AWS_PROFILE) or the machine's role"
 
@@ -55,7 +64,7 @@ def classify(error: BaseException, url: str, endpoint: str) -> DistrnnError:
             cause, (boto.ParamValidationError, boto.NoRegionError, boto.InvalidRegionError, boto.InvalidEndpointConfigurationError)
         ):
             return UsageError(f"{url} cannot be used: {cause}. Check the URL, AWS_REGION and AWS_ENDPOINT_URL.")
-        if isinstance(cause, (boto.EndpointConnectionError, boto.ConnectTimeoutError, boto.ProxyConnectionError, boto.SSLError)):
+        if isinstance(cause, _UNREACHABLE):
             return StorageError(
                 f"{endpoint} does not answer, so {url} cannot be reached. Check the network and AWS_ENDPOINT_URL, then run this again."
             )

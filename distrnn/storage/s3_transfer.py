@@ -1,80 +1,101 @@
-"""Downloading one object: ranges in flight, bytes in order, memory bounded.
+"""Requests that carry bodies in bulk: presigned by s3fs, sent by aiohttp on the event loop of s3fs.
 
-The sha256 of a blob is taken while it arrives, so pieces are written in order; a few ranges travel at once behind the one that is
-being written. A range that breaks off is asked for again by itself.
+*Measured* against a local Ceph RGW: botocore's own way of reading a body brings 220 MB/s where curl brings 600, and 1,000 small objects take
+3 s where plain requests take 0.6 s. So botocore signs, which is what it alone can do, and the bytes travel without it. A presigned
+URL is a secret: none appears in a message.
 """
 
 import asyncio
-import time
-from collections import deque
-from collections.abc import Callable
-from pathlib import Path
+import atexit
+import os
+import re
+import ssl
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
+import aiohttp
 import s3fs
+import yarl
+from botocore import exceptions as boto  # type: ignore[import-untyped]
+from fsspec.asyn import sync
 
-from distrnn.storage.local_errors import os_errors
-from distrnn.storage.s3_errors import classify
-from distrnn.storage.s3_session import PATIENCE_S
+from distrnn.storage.door import check_size
+from distrnn.storage.s3_session import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
 
-PART_BYTES = 16 << 20
-PARTS_AT_ONCE = 4
-_TRIES = 4
+REQUESTS_AT_ONCE = 128
+_EXPIRES_S = 3600
+_CODE = re.compile(rb"<Code>\s*([A-Za-z0-9]{1,64})\s*</Code>")
+_REFUSAL_BYTES = 64 << 10
+
+_sessions: dict[tuple[int, int], aiohttp.ClientSession] = {}
 
 
-async def download(
-    fs: s3fs.S3FileSystem, bucket: str, key: str, path: Path, update: Callable[[bytes], object] | None, limit_bytes: int | None
-) -> None:
-    """Copy an object to `path`; see `Store.get_file`.
+async def presigned(fs: s3fs.S3FileSystem, method: str, **parameters: Any) -> yarl.URL:
+    """The URL of one request, good for an hour.
 
-    Raises:
-        DistrnnError: the object or its server cannot be read.
-        OSError: `path` cannot be written.
+    Args:
+        fs: knows the credentials.
+        method: botocore's name of the operation, for instance `get_object`.
+        parameters: of the operation.
     """
-    first, size_bytes = await _part(fs, bucket, key, 0)
-    wanted = size_bytes if limit_bytes is None else min(size_bytes, limit_bytes + 1)
-    starts = deque(range(len(first), wanted, PART_BYTES))
-    flying: deque[asyncio.Task[tuple[bytes, int]]] = deque()
-
-    def launch() -> None:
-        while starts and len(flying) < PARTS_AT_ONCE:
-            flying.append(asyncio.ensure_future(_part(fs, bucket, key, starts.popleft())))
-
-    try:
-        with os_errors(path), path.open("wb") as file:
-            launch()
-            _take(file, first, update)
-            while flying:
-                piece, _ = await flying.popleft()
-                launch()
-                await asyncio.to_thread(_take, file, piece, update)
-    finally:
-        for task in flying:
-            task.cancel()
-        await asyncio.gather(*flying, return_exceptions=True)
+    s3 = await fs.set_session()
+    return yarl.URL(await s3.generate_presigned_url(method, Params=parameters, ExpiresIn=_EXPIRES_S), encoded=True)
 
 
-def _take(file: Any, piece: bytes, update: Callable[[bytes], object] | None) -> None:
-    file.write(piece)
-    if update is not None:
-        update(piece)
+async def http(fs: s3fs.S3FileSystem) -> aiohttp.ClientSession:
+    """The connections of this process and event loop; proxies and authorities as the environment says."""
+    loop = asyncio.get_running_loop()
+    key = os.getpid(), id(loop)
+    if key not in _sessions or _sessions[key].closed:
+        authorities = os.environ.get("AWS_CA_BUNDLE")
+        trusted = {"ssl": ssl.create_default_context(cafile=authorities)} if authorities else {}
+        _sessions[key] = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=REQUESTS_AT_ONCE, **trusted),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=READ_TIMEOUT_S),
+            auto_decompress=False,
+            trust_env=True,
+        )
+        atexit.register(_close, key, fs.loop)
+    return _sessions[key]
 
 
-async def _part(fs: s3fs.S3FileSystem, bucket: str, key: str, start: int) -> tuple[bytes, int]:
-    """Up to PART_BYTES from `start`, and the size of the whole object."""
-    until = time.monotonic() + PATIENCE_S
-    tried = 0
-    while True:
-        tried += 1
-        try:
-            answer = await fs._call_s3("get_object", Bucket=bucket, Key=key, Range=f"bytes={start}-{start + PART_BYTES - 1}")
-            async with answer["Body"] as stream:
-                piece = await stream.read()
-            return piece, int(answer.get("ContentRange", f"/{len(piece)}").rpartition("/")[2])
-        except Exception as error:
-            kind = classify(error, f"s3://{bucket}/{key}", "").fields.get("kind")
-            if kind == "range" and start == 0:
-                return b"", 0
-            if kind != "transient" or tried == _TRIES or time.monotonic() > until:
-                raise
-        await asyncio.sleep(0.1 * 2**tried)
+async def refusal(answer: aiohttp.ClientResponse, operation: str) -> Exception:
+    """What botocore would have raised for this answer, so that one place decides what answers mean."""
+    found = _CODE.search(await answer.content.read(_REFUSAL_BYTES))
+    code = found[1].decode() if found else str(answer.status)
+    return boto.ClientError(  # type: ignore[no-any-return]
+        {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": answer.status}}, operation
+    )
+
+
+async def fetch_all(fs: s3fs.S3FileSystem, bucket: str, keys: Sequence[str], limit_bytes: int | None) -> list[bytes | Exception | None]:
+    """The bodies of some small objects, asked for at once: None where one is absent, what went wrong where it did."""
+
+    async def fetch(key: str) -> bytes | None:
+        url = await presigned(fs, "get_object", Bucket=bucket, Key=key)
+        async with (await http(fs)).get(url, headers={"Accept-Encoding": "identity"}, allow_redirects=False) as answer:
+            if answer.status != 200:
+                error = await refusal(answer, "GetObject")
+                if answer.status == 404 and _code(error) != "NoSuchBucket":
+                    return None
+                raise error
+            check_size(answer.content_length or 0, limit_bytes, f"s3://{bucket}/{key}")
+            return await answer.read()
+
+    found = await asyncio.gather(*map(fetch, keys), return_exceptions=True)
+    for one in found:
+        if isinstance(one, BaseException) and not isinstance(one, Exception):
+            raise one
+    return found  # type: ignore[return-value]
+
+
+def _code(error: Any) -> str:
+    return str(error.response["Error"]["Code"])
+
+
+def _close(key: tuple[int, int], loop: Any) -> None:
+    session = _sessions.pop(key, None)
+    if session is not None and key[0] == os.getpid():
+        with suppress(Exception):
+            sync(loop, session.close, timeout=2)

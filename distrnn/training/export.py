@@ -13,6 +13,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from distrnn.training.archive import make_reproducible
+
 NUMPY_FORM, KERAS_FORM = "numpy", "keras"
 
 
@@ -32,7 +34,9 @@ def export(model: keras.Model, folder: Path) -> None:
         f"{layer.name}/{weight.path.rpartition('/')[2]}": np.asarray(weight, np.float32) for layer, _ in layers for weight in layer.weights
     }
     np.savez(folder / NUMPY_FORM / "weights.npz", allow_pickle=False, **weights)
-    model.save(folder / KERAS_FORM / "model.keras")
+    archive = folder / KERAS_FORM / "model.keras"
+    model.save(archive)
+    make_reproducible(archive)
 
 
 def _describe(layer: keras.layers.Layer) -> dict[str, Any]:

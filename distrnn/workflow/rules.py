@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from distrnn.errors import UsageError
 from distrnn.refs import check_alias
 from distrnn.workflow.problems import Problem, show
-from distrnn.workflow.sections import CORPUS_SOURCES, DOCUMENT_SOURCES, Promote, Workflow
+from distrnn.workflow.sections import CORPUS_SOURCES, DOCUMENT_SOURCES, PromotionRule, Workflow
 
 CLASSIFIER_METRICS = ("accuracy", "auc", "loss")
 LANGUAGE_METRICS = ("loss_nats", "bits_per_character", "perplexity")
 SMALLER_IS_BETTER = ("loss", *LANGUAGE_METRICS)
 FILELESS_SOURCES = ("synthetic-reviews", "python-docs")
+RESERVED = "an alias; latest and v<digits> name versions by themselves"
 
 
 def problems(workflow: Workflow) -> list[Problem]:
@@ -74,24 +75,52 @@ def _promotion(workflow: Workflow) -> Iterator[Problem]:
     promote = workflow.register_.promote if workflow.register_ else None
     if promote is None:
         return
-    metrics = CLASSIFIER_METRICS if workflow.model.task == "classifier" else LANGUAGE_METRICS
-    if promote.metric not in metrics:
-        yield Problem("register.promote.metric", f"one of {', '.join(metrics)} for a {workflow.model.task}", show(promote.metric))
+    if _is_reserved(promote.alias):
+        yield Problem("register.promote.alias", RESERVED, show(promote.alias))
     if not workflow.has_test_split:
         yield Problem("register.promote", "a test split to measure on: set data.test_fraction above 0", "data.test_fraction 0")
-    yield from _gate(promote)
+    if promote.rules is not None and promote.short_form:
+        key = next(iter(promote.short_form))
+        yield Problem(f"register.promote.{key}", "nothing beside register.promote.rules: put it into a rule", show(promote.short_form[key]))
+    elif promote.rules is None and promote.metric is None:
+        expected = f"one of {', '.join(_metrics(workflow))}; the key is required where there are no register.promote.rules"
+        yield Problem("register.promote.metric", expected, "nothing")
+    elif promote.rules is None:
+        yield from _rule(workflow, promote.gate[0], "register.promote")
+    else:
+        for index, rule in enumerate(promote.rules):
+            yield from _rule(workflow, rule, f"register.promote.rules.{index}")
 
 
-def _gate(promote: Promote) -> Iterator[Problem]:
-    for key, alias in (("alias", promote.alias), ("better_than", promote.better_than)):
-        if alias is not None and _is_reserved(alias):
-            yield Problem(f"register.promote.{key}", "an alias; latest and v<digits> name versions by themselves", show(alias))
-    if all(rule is None for rule in (promote.min, promote.max, promote.better_than)):
-        yield Problem("register.promote", "a rule for the metric: min, max or better_than", "none of them")
-    if promote.min is not None and promote.metric in SMALLER_IS_BETTER:
-        yield Problem("register.promote.min", f"nothing for {promote.metric}, where smaller is better: use max", show(promote.min))
-    if promote.min is not None and promote.max is not None and promote.min > promote.max:
-        yield Problem("register.promote.min", f"at most register.promote.max ({promote.max:g})", show(promote.min))
+def _rule(workflow: Workflow, rule: PromotionRule, at: str) -> Iterator[Problem]:
+    metrics, task = _metrics(workflow), workflow.model.task
+    if rule.metric not in metrics:
+        yield Problem(f"{at}.metric", f"one of {', '.join(metrics)} for a {task}", show(rule.metric))
+    if rule.better_than is not None and _is_reserved(rule.better_than):
+        yield Problem(f"{at}.better_than", RESERVED, show(rule.better_than))
+    if all(bound is None for bound in (rule.min, rule.max, rule.better_than, rule.min_delta)):
+        yield Problem(at, "a rule for the metric: min, max or better_than", "none of them")
+    if rule.min is not None and rule.metric in SMALLER_IS_BETTER:
+        yield Problem(f"{at}.min", f"nothing for {rule.metric}, where smaller is better: use max", show(rule.min))
+    if rule.min is not None and rule.max is not None and rule.min > rule.max:
+        yield Problem(f"{at}.min", f"at most {at}.max ({rule.max:g})", show(rule.min))
+    if rule.min_delta is not None and rule.better_than is None:
+        yield Problem(f"{at}.min_delta", "better_than beside it, the alias whose holder to beat by that much", show(rule.min_delta))
+    yield from _slice(task, rule, at)
+
+
+def _slice(task: str, rule: PromotionRule, at: str) -> Iterator[Problem]:
+    for key in ("min_tokens", "max_tokens", "label"):
+        if task == "language-model" and getattr(rule, key) is not None:
+            yield Problem(f"{at}.{key}", "nothing for a language-model, whose text is one stream", show(getattr(rule, key)))
+    if rule.min_tokens is not None and rule.max_tokens is not None and rule.min_tokens > rule.max_tokens:
+        yield Problem(f"{at}.min_tokens", f"at most {at}.max_tokens ({rule.max_tokens})", show(rule.min_tokens))
+    if rule.label is not None and rule.metric == "auc":
+        yield Problem(f"{at}.label", "nothing for auc, which needs documents of every label", show(rule.label))
+
+
+def _metrics(workflow: Workflow) -> tuple[str, ...]:
+    return CLASSIFIER_METRICS if workflow.model.task == "classifier" else LANGUAGE_METRICS
 
 
 def _is_reserved(alias: str) -> bool:

@@ -43,10 +43,14 @@ def test_version_is_the_packages(repo_root):
     [
         ("publish", "(name, folder, *, metadata)"),
         ("resolve", "(ref, *, offline=False)"),
-        ("pull", "(ref, dest=None, *, form='numpy', offline=False)"),
+        ("pull", "(ref, dest=None, *, form='numpy', offline=False, require_signature=None)"),
         ("versions", "(name)"),
         ("aliases", "(name)"),
-        ("set_alias", "(name, alias, version, *, force_reason=None, run_id=None)"),
+        ("set_alias", "(name, alias, version, *, reason=None, force=False, run_id=None)"),
+        ("rollback", "(name, alias, *, check, reason=None, run_id=None)"),
+        ("guard", "(name, alias, rules, *, reason=None, force=False)"),
+        ("iter_versions", "(name)"),
+        ("summaries", "(pattern='*')"),
     ],
 )
 def test_registry(method, signature):

@@ -121,6 +121,7 @@ def test_the_command_line_predicts_there_too(classifier: Finished, fresh: dict[s
 def test_a_pulled_folder_needs_no_registry(classifier: Finished, fresh: dict[str, str], client: Callable[..., Any], tmp_path: Path) -> None:
     result_of(client("-m", "distrnn", "pull", "imdb-lstm", "--dest", str(tmp_path / "model"), "--json", env=fresh))
     assert sorted(str(path.relative_to(tmp_path / "model")) for path in (tmp_path / "model").rglob("*") if path.is_file()) == [
+        "README.md",
         "numpy/model.json",
         "numpy/weights.npz",
         "preprocessing.json",

@@ -50,6 +50,20 @@ def test_an_error_that_leaves_a_run_names_the_file() -> None:
     assert (str(caught.value), caught.value.fields) == ("w.yaml: key 'a': expected 1", {"key": "a", "file": "w.yaml"})
 
 
+@pytest.mark.parametrize(
+    ("promote", "key"),
+    [
+        ({"metric": "accuracy", "min": 0.5, "label": "neutral"}, "register.promote.label"),
+        ({"rules": [{"metric": "loss", "max": 1}, {"metric": "loss", "max": 2, "label": "neutral"}]}, "register.promote.rules.1.label"),
+    ],
+)
+def test_a_gate_on_a_label_that_the_data_does_not_have_is_refused_before_training(repo_root: Path, promote: dict, key: str) -> None:
+    file = repo_root / "workflows/quickstart-reviews.yaml"
+    with pytest.raises(WorkflowError) as caught:
+        plan(file, {"register.promote": {"alias": "production", **promote}})
+    assert str(caught.value) == f"{file}: key {key!r}: expected one of negative, positive. Received: neutral"
+
+
 def test_a_plan_says_what_would_happen(repo_root: Path) -> None:
     document = plan(repo_root / "workflows/quickstart-reviews.yaml", ["scaling.device=cpu", "scaling.cpus_per_worker=1"])
     assert (document["dataset"]["cache"], document["dataset"]["chunks"]) == ("miss", 10)

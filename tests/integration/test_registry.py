@@ -4,14 +4,18 @@ import json
 import os
 import signal
 import threading
+import uuid
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from distrnn.errors import AccessError, GateRefusedError, IntegrityError, NotFoundError, UsageError
+from distrnn.errors import AccessError, ConflictError, GateRefusedError, IntegrityError, NotFoundError, UsageError
 from distrnn.registry import Registry, Rule
+from distrnn.registry.layout import content_prefix
+from distrnn.registry.maintenance import Maintenance
 from distrnn.storage import open_store
 from fixtures_s3 import BUCKET
 from storage_doubles import Watched
@@ -47,6 +51,12 @@ def write(folder: Path, files: dict[str, bytes]) -> Path:
     return folder
 
 
+def publish_new(registry: Registry, folder: Path, name: str = "imdb", **metadata):
+    """Publish the same files as a version of its own: each time they come from another dataset."""
+    lineage = {"dataset": uuid.uuid4().hex, **metadata.pop("lineage", {})}
+    return registry.publish(name, folder, metadata={**metadata, "lineage": lineage})
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
@@ -61,7 +71,7 @@ def blob(name: str, body: bytes) -> str:
 
 def test_a_version_is_found_by_every_kind_of_reference(registry, folder):
     first = registry.publish("imdb", folder, metadata={"metrics": {"accuracy": 0.8}})
-    second = registry.publish("imdb", folder, metadata={})
+    second = publish_new(registry, folder)
     registry.set_alias("imdb", "best", 1)
     hexadecimal = first.digest.removeprefix("sha256:")
     references = ["imdb@v1", "imdb@best", f"imdb@{first.digest}", f"imdb@sha256:{hexadecimal[:12]}", "models:/imdb@best", "models:/imdb/1"]
@@ -88,17 +98,19 @@ def test_the_store_holds_what_the_layout_says_and_nothing_else(registry, store, 
     registry.publish("imdb", folder, metadata={})
     registry.set_alias("imdb", "best", 1)
     blobs = sorted(blob("imdb", body) for body in FILES.values())
+    (content,) = (entry.key for entry in store.list(content_prefix("imdb")))
     assert [entry.key for entry in store.list()] == [
+        "_catalog/imdb.json",
         "imdb/aliases/best.json",
         *blobs,
-        "imdb/latest.json",
+        content,
         "imdb/versions/0000000001.json",
     ]
 
 
 def test_models_and_versions_are_listed(registry, folder):
     for name in ("b-model", "a-model", "b-model"):
-        registry.publish(name, folder, metadata={})
+        publish_new(registry, folder, name)
     assert registry.names() == ["a-model", "b-model"]
     assert [version.number for version in registry.versions("b-model")] == [2, 1]
 
@@ -109,7 +121,7 @@ def test_publishers_that_race_get_consecutive_numbers(registry, tmp_path):
     def publish(publisher: int) -> list[tuple[int, str]]:
         own = write(tmp_path / str(publisher), {**FILES, "numpy/weights.npz": f"of {publisher}".encode()})
         barrier.wait()
-        made = [registry.publish("imdb", own, metadata={"publisher": publisher}) for _ in range(3)]
+        made = [publish_new(registry, own, publisher=publisher) for _ in range(3)]
         return [(version.number, version.digest) for version in made]
 
     with ThreadPoolExecutor(4) as pool:
@@ -154,43 +166,71 @@ def test_a_publisher_says_which_blobs_it_is_about_to_use(registry, store, folder
 
     def look(name: str, key: str) -> None:
         if name == "create_if_absent":
-            seen.extend(json.loads(store.read(entry.key)) for entry in store.list("imdb/pending/"))
+            seen.extend(json.loads(store.read(entry.key)) for entry in store.list("_pending/imdb/"))
 
     version = Registry(store=Watched(store, before=look)).publish("imdb", folder, metadata={})
     (pending,) = seen
     assert pending["attempt"] == version.manifest.attempt
     assert pending["digests"] == sorted(file.sha256 for file in version.manifest.files)
     assert pending["expires_at"] > pending["started_at"]
-    assert list(store.list("imdb/pending/")) == []
+    assert list(store.list("_pending/")) == []
 
 
-def test_the_newest_version_is_found_whatever_the_hint_says(registry, store, folder):
+def test_the_newest_version_is_found_whatever_the_catalog_says(registry, store, folder):
     for _ in range(3):
-        registry.publish("imdb", folder, metadata={})
-    for hint in (b"{}", b"not json", b'{"schema_version": 1, "number": 1}', b'{"schema_version": 1, "number": 4000}'):
-        store.put("imdb/latest.json", hint)
+        publish_new(registry, folder)
+    truth = json.loads(store.read("_catalog/imdb.json"))
+    for body in (b"{}", b"not json", json.dumps({**truth, "head": 1}).encode(), json.dumps({**truth, "head": 4000}).encode()):
+        store.put("_catalog/imdb.json", body)
         assert registry.resolve("imdb").number == 3
-    store.delete("imdb/latest.json")
-    assert (registry.resolve("imdb").number, registry.publish("imdb", folder, metadata={}).number) == (3, 4)
+    store.delete("_catalog/imdb.json")
+    assert (registry.resolve("imdb").number, publish_new(registry, folder).number) == (3, 4)
 
 
-def test_a_deleted_version_is_passed_over_and_its_number_is_not_used_again(registry, store, folder):
+def test_the_same_content_published_again_is_the_version_that_exists(registry, store, folder):
+    first = registry.publish("imdb", folder, metadata={"lineage": {"dataset": "d", "workflow": {"epochs": 1}, "run_id": "r1"}})
+    (folder / "README.md").write_text("A card is no content.")
+    again = registry.publish("imdb", folder, metadata={"lineage": {"dataset": "d", "workflow": {"epochs": 1}, "run_id": "r2"}})
+    assert again == first
+    others = [{"dataset": "other", "workflow": {"epochs": 1}}, {"dataset": "d", "workflow": {"epochs": 2}}]
+    assert [registry.publish("imdb", folder, metadata={"lineage": lineage}).number for lineage in others] == [2, 3]
+    (folder / "numpy" / "model.json").write_bytes(b"{}")
+    assert registry.publish("imdb", folder, metadata={"lineage": others[0]}).number == 4
+
+
+def test_a_deleted_version_is_passed_over_and_its_number_is_not_used_again(registry, folder):
     for _ in range(3):
-        registry.publish("imdb", folder, metadata={})
-    grave = {"schema_version": 1, "name": "imdb", "number": 3, "tombstone": {"at": "2026-11-21T00:00:00Z", "reason": "wrong data"}}
-    store.put("imdb/versions/0000000003.json", json.dumps(grave).encode())
+        publish_new(registry, folder)
+    Maintenance(registry).delete("imdb@v3", reason="wrong data")
     assert (registry.resolve("imdb").number, [version.number for version in registry.versions("imdb")]) == (2, [2, 1])
     with pytest.raises(NotFoundError) as caught:
         registry.resolve("imdb@v3")
+    today = datetime.now(UTC).date()
     assert caught.value.message == (
-        "imdb@v3 was deleted on 2026-11-21: wrong data. Choose another version; `distrnn models show imdb` lists them."
+        f"imdb@v3 was deleted on {today}: wrong data. Choose another version; `distrnn models show imdb` lists them."
     )
-    assert registry.publish("imdb", folder, metadata={}).number == 4
+    assert publish_new(registry, folder).number == 4
+
+
+def test_content_that_was_deleted_is_published_under_a_new_number(registry, folder):
+    registry.publish("imdb", folder, metadata={})
+    Maintenance(registry).delete("imdb@v1", reason="by mistake")
+    assert registry.publish("imdb", folder, metadata={}).number == 2
+    assert registry.publish("imdb", folder, metadata={}).number == 2
+
+
+def test_a_version_that_an_alias_holds_is_not_deleted(registry, folder):
+    publish_new(registry, folder)
+    registry.set_alias("imdb", "best", 1)
+    with pytest.raises(ConflictError) as caught:
+        Maintenance(registry).delete("imdb@v1", reason="old")
+    assert caught.value.message == "imdb@v1 is held by imdb@best, so it was not deleted. Move or delete the alias first."
+    assert registry.resolve("imdb@best").number == 1
 
 
 def test_what_does_not_exist_is_named_with_what_does(registry, folder):
-    registry.publish("imdb", folder, metadata={})
-    registry.publish("imdb", folder, metadata={})
+    publish_new(registry, folder)
+    publish_new(registry, folder)
     registry.set_alias("imdb", "production", 2)
     messages = {}
     for reference in ("imbd", "imdb@prod", "imdb@v9", "imdb@sha256:000000000000"):
@@ -207,7 +247,7 @@ def test_what_does_not_exist_is_named_with_what_does(registry, folder):
 
 def test_the_version_of_a_run_is_found_again(registry, folder):
     for run_id in ("r1", "r2", "r1"):
-        registry.publish("imdb", folder, metadata={"lineage": {"run_id": run_id}})
+        publish_new(registry, folder, lineage={"run_id": run_id})
     registry.publish("imdb", folder, metadata={"lineage": "by hand"})
     found = [registry.published_by("imdb", run_id) for run_id in ("r1", "r2", "r3")]
     assert [version and version.number for version in found] == [3, 2, None]
@@ -226,7 +266,7 @@ def test_an_empty_registry_says_so(registry):
 
 def test_an_alias_remembers_its_moves(registry, folder):
     for _ in range(2):
-        registry.publish("imdb", folder, metadata={})
+        publish_new(registry, folder)
     registry.set_alias("imdb", "best", 1, run_id="r1")
     registry.set_alias("imdb", "best", 2)
     registry.delete_alias("imdb", "best")
@@ -241,7 +281,7 @@ def test_an_alias_remembers_its_moves(registry, folder):
 
 def test_movers_that_race_leave_an_unbroken_history(registry, folder):
     for _ in range(4):
-        registry.publish("imdb", folder, metadata={})
+        publish_new(registry, folder)
 
     def move(mover: int) -> None:
         for turn in range(4):
@@ -255,6 +295,24 @@ def test_movers_that_race_leave_an_unbroken_history(registry, folder):
     assert history[-1].to_number == registry.resolve("imdb@best").number
 
 
+def test_an_alias_that_went_away_and_came_back_meanwhile_is_noticed(registry, store, folder):
+    for _ in range(3):
+        publish_new(registry, folder)
+    registry.set_alias("imdb", "best", 1)
+
+    def go_and_come_back(name: str, key: str) -> None:
+        if name == "compare_and_swap" and key == "imdb/aliases/best.json" and disturbed.calls["compare_and_swap"] == 1:
+            registry.set_alias("imdb", "best", 2)
+            registry.set_alias("imdb", "best", 1)
+
+    disturbed = Watched(store, before=go_and_come_back)
+    Registry(store=disturbed).set_alias("imdb", "best", 3)
+    history = registry.alias("imdb", "best").history
+    assert [(move.from_number, move.to_number) for move in history] == [(None, 1), (1, 2), (2, 1), (1, 3)]
+    written = [name for name in disturbed.keys["compare_and_swap"] if name == "imdb/aliases/best.json"]
+    assert len(written) == 2
+
+
 def test_an_alias_moves_to_versions_that_exist_only(registry, folder):
     registry.publish("imdb", folder, metadata={})
     with pytest.raises(NotFoundError) as caught:
@@ -265,7 +323,7 @@ def test_an_alias_moves_to_versions_that_exist_only(registry, folder):
 
 
 def test_a_version_is_given_to_an_alias_in_every_way_it_can_be_written(registry, folder):
-    first, second = (registry.publish("imdb", folder, metadata={}) for _ in range(2))
+    first, second = (publish_new(registry, folder) for _ in range(2))
     registry.set_alias("imdb", "old", 1)
     ways = [1, second, "1", "v2", "imdb@old", "imdb", "models:/imdb/1", f"imdb@{second.digest}"]
     assert [registry.set_alias("imdb", "best", way).number for way in ways] == [1, 2, 1, 2, 1, 2, 1, 2]
@@ -282,17 +340,17 @@ def test_an_alias_notices_that_its_version_was_altered(registry, store, folder):
 
 
 def test_a_promotion_guards_its_alias(registry, folder):
-    first, second, third = (registry.publish("imdb", folder, metadata={"metrics": {"accuracy": figure}}) for figure in (0.81, 0.80, 0.85))
+    first, second, third = (publish_new(registry, folder, metrics={"accuracy": figure}) for figure in (0.81, 0.80, 0.85))
     rules = [Rule("accuracy", min=0.75, better_than="production")]
     decisions = [registry.promote(version, "production", rules, run_id="r").decision for version in (first, second, third)]
     assert (decisions, registry.resolve("imdb@production").number) == (["promoted", "refused", "promoted"], 3)
     with pytest.raises(GateRefusedError) as caught:
         registry.set_alias("imdb", "production", 1)
     assert caught.value.message == (
-        "alias 'production' of 'imdb' is guarded (accuracy at least 0.75 and better than production), so only a promotion through these "
-        "rules moves it. Run the workflow, or force the move and say why."
+        "alias 'production' of 'imdb' is guarded (accuracy min=0.75 better_than=production), so only a promotion through these "
+        "rules or a rollback moves it. Run the workflow, or force the change and say why."
     )
-    registry.set_alias("imdb", "production", 1, force_reason="v3 is slow")
+    registry.set_alias("imdb", "production", 1, force=True, reason="v3 is slow")
     history = registry.alias("imdb", "production").history
     assert [(move.action, move.from_number, move.to_number, move.forced, move.reason) for move in history] == [
         ("promote", None, 1, False, None),
@@ -305,7 +363,7 @@ def test_a_promotion_guards_its_alias(registry, folder):
 
 def test_a_promotion_is_decided_again_when_the_holder_changes(registry, store, folder):
     rules = [Rule("accuracy", better_than="production")]
-    slow, fast = (registry.publish("imdb", folder, metadata={"metrics": {"accuracy": figure}}) for figure in (0.8, 0.9))
+    slow, fast = (publish_new(registry, folder, metrics={"accuracy": figure}) for figure in (0.8, 0.9))
 
     def overtake(name: str, key: str) -> None:
         if name == "compare_and_swap" and overtaking.calls["compare_and_swap"] == 1:
@@ -387,8 +445,8 @@ def test_a_damaged_blob_is_named_and_not_kept(registry, store, folder, fresh_hom
             f"numpy/weights.npz of imdb@v1 is damaged in the registry: {what}. Nothing was kept. Publish the model again, or pull another "
             "version."
         )
-        kept = {path.rpartition("/")[2] for path in contents(fresh_home / "cache" / "models") if not path.startswith("locks/")}
-        assert kept == {sha256(FILES["numpy/model.json"]).hexdigest()}
+        kept = {path: body for path, body in contents(fresh_home / "cache" / "models").items() if not path.startswith("locks/")}
+        assert [path for path, kept_body in kept.items() if kept_body == body or sha256(weights).hexdigest() in path] == []
         assert not (tmp_path / "out").exists()
 
 

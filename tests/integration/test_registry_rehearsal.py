@@ -27,11 +27,11 @@ def model(tmp_path):
 
 def test_a_place_where_publishing_works_passes_again_and_again(storage_url, model):
     registry, store = Registry(storage_url), open_store(storage_url)
-    for version in (0, 1):
+    for published in ([], ["imdb"]):
         before = [entry.key for entry in store.list()]
         registry.check_publish("imdb")
         assert [entry.key for entry in store.list()] == before
-        assert registry.names() == ["imdb"] * version
+        assert registry.names() == published
         registry.publish("imdb", model, metadata={})
 
 
@@ -55,7 +55,14 @@ def test_every_folder_of_a_model_is_tried(tmp_path, model, monkeypatch):
     monkeypatch.setattr("distrnn.registry.rehearsal.prove_writable", lambda folder: tried.append(str(folder.relative_to(tmp_path))))
     registry.check_publish("imdb")
     registry.check_publish("new")
-    assert tried == ["registry/imdb/blobs/sha256", "registry/imdb/versions", "registry/imdb/pending", "registry"]
+    assert tried == [
+        "registry/imdb/blobs/sha256",
+        "registry/imdb/versions",
+        "registry/imdb/contents",
+        "registry/_pending/imdb",
+        "registry/_catalog",
+        *("registry", "registry/_pending", "registry/_catalog"),
+    ]
     assert files(tmp_path) == before
 
 
@@ -105,7 +112,7 @@ def test_a_server_that_does_not_show_what_it_was_given_is_refused(tmp_path):
     local = LocalStore(tmp_path / "registry")
     store = Watched(local, after=lambda name, key: local.delete(key) if name == "put" else None)
     store.is_local = False
-    with pytest.raises(StorageError, match=r"/imdb/pending/[0-9a-f]{32}\.json was written but is not there\."):
+    with pytest.raises(StorageError, match=r"/_pending/imdb/[0-9a-f]{32}\.json was written but is not there\."):
         Registry(store=store).check_publish("imdb")
 
 
@@ -142,7 +149,7 @@ def test_a_verdict_from_yesterday_does_not_stand_for_write_access(rgw_s3, fresh_
     fs = s3fs.S3FileSystem(use_listings_cache=False, skip_instance_cache=True)
     fs.call_s3("put_bucket_policy", Bucket=BUCKET, Policy=json.dumps(policy))
     try:
-        with pytest.raises(AccessError, match=rf"refuses access to {url}/imdb/pending/[0-9a-f]{{32}}\.json \(403 AccessDenied\)"):
+        with pytest.raises(AccessError, match=rf"refuses access to {url}/_pending/imdb/[0-9a-f]{{32}}\.json \(403 AccessDenied\)"):
             registry.check_publish("imdb")
     finally:
         fs.call_s3("delete_bucket_policy", Bucket=BUCKET)

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distrnn.cli.output import Fields, Output, Table, cell, duration, moment, printable, short_digest, size, to_json, write
+from distrnn.cli.output import Column, Fields, Output, Table, cell, duration, moment, printable, short_digest, size, to_json, write
+from distrnn.errors import StorageError
 
 
 class Terminal(io.StringIO):
@@ -61,6 +62,70 @@ def test_reference_is_shown_with_what_it_resolved_to(capsys):
     Output().resolved("imdb@production", "imdb", 3, "sha256:" + "ab" * 32)
     Output().resolved("imdb@v3", "imdb", 3, "sha256:" + "ab" * 32)
     assert capsys.readouterr().err == "imdb@production is imdb@v3 (sha256:abababababab)\nimdb@v3 (sha256:abababababab)\n"
+
+
+COLUMNS = [Column("version", 8), Column("size", 7, right=True), Column("note")]
+
+
+def test_rows_appear_as_they_are_read(capsys):
+    seen = []
+
+    def rows():
+        for number in range(3):
+            yield {"number": number}, [f"v{number}", number * 1000, None]
+            seen.append(capsys.readouterr().out)
+
+    assert Output().stream(COLUMNS, rows()) == 3
+    assert seen == ["VERSION      SIZE  NOTE\nv0              0  –\n", "v1          1,000  –\n", "v2          2,000  –\n"]
+
+
+def test_items_of_the_array_appear_as_they_are_read(capsys):
+    seen = []
+
+    def rows():
+        for number in range(2):
+            yield {"number": number, "loss": math.nan}, []
+            seen.append(capsys.readouterr().out)
+
+    assert Output(json=True).stream(COLUMNS, rows()) == 2
+    assert seen[0] == '[\n  {\n    "number": 0,\n    "loss": null\n  }'
+    assert [item["number"] for item in json.loads("".join([*seen, capsys.readouterr().out]))] == [0, 1]
+
+
+def test_a_long_value_takes_its_room_and_a_line_end_none(capsys):
+    Output().stream(COLUMNS, [({}, ["v1234567890", 1, "two\nlines"])])
+    assert capsys.readouterr().out.splitlines()[1] == "v1234567890        1  two lines"
+
+
+@pytest.mark.parametrize(("as_json", "expected"), [(True, "[]\n"), (False, "")])
+def test_no_rows(capsys, as_json, expected):
+    assert Output(json=as_json).stream(COLUMNS, []) == 0
+    assert capsys.readouterr().out == expected
+
+
+def failing(rows):
+    yield from rows
+    raise StorageError("the server went away")
+
+
+def test_error_in_the_middle_of_rows_leaves_one_valid_document(capsys, monkeypatch):
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    monkeypatch.setattr(sys, "stdout", stream)
+    out = Output(json=True)
+    with pytest.raises(StorageError) as caught:
+        out.stream(COLUMNS, failing([({"number": 1}, [])]))
+    out.failure(caught.value)
+    assert json.loads(stream.buffer.getvalue()) == [{"number": 1}]
+    assert capsys.readouterr().err == "error: the server went away\n"
+
+
+def test_error_before_the_first_row_is_the_document(capsys):
+    out = Output(json=True)
+    with pytest.raises(StorageError) as caught:
+        out.stream(COLUMNS, failing([]))
+    out.failure(caught.value)
+    captured = capsys.readouterr()
+    assert (json.loads(captured.out)["error"], captured.err) == ("Storage", "")
 
 
 @given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))

@@ -20,13 +20,36 @@ VERBS = {
     "runs report",
     "models list",
     "models show",
+    "models history",
     "models alias set",
     "models alias delete",
+    "models alias guard",
+    "models promote",
+    "models rollback",
+    "models tag",
+    "models card",
+    "models sign",
+    "models verify",
+    "models delete",
+    "models gc",
+    "models bundle",
+    "models unbundle",
+    "compare",
     "pull",
     "predict",
     "generate",
+    "cache list",
+    "cache verify",
+    "cache prune",
     "doctor",
 }
+WITHOUT_REGISTRY = {"init", "plan", "prepare", "runs list", "runs show", "runs report", "cache list", "cache verify", "cache prune"}
+WRITE = {
+    "run",
+    *(f"models {verb}" for verb in ("promote", "rollback", "tag", "card", "sign", "delete", "gc", "unbundle")),
+    *(f"models alias {verb}" for verb in ("set", "delete", "guard")),
+}
+DESTROY = {"models alias delete", "models delete", "models gc", "cache prune"}
 HELP_SECONDS = 0.3
 
 
@@ -68,10 +91,26 @@ def test_every_option_says_what_it_does(verb):
     assert [parameter.name for parameter in verbs()[verb].params if not parameter.help] == []
 
 
-@pytest.mark.parametrize("verb", sorted(VERBS - {"init", "plan", "prepare", "runs list", "runs show", "runs report"}))
-def test_registry_can_be_named_where_there_is_one(verb):
-    options = {option: parameter for parameter in verbs()[verb].params for option in parameter.opts}
-    assert options["--registry"].envvar == "DISTRNN_REGISTRY"
+def with_option(option):
+    """The verbs that take an option, and the environment variables that it is read from."""
+    found = {verb: {name: parameter for parameter in command.params for name in parameter.opts} for verb, command in verbs().items()}
+    return {verb: options[option].envvar for verb, options in found.items() if option in options}
+
+
+def test_registry_can_be_named_where_there_is_one():
+    assert with_option("--registry") == dict.fromkeys(VERBS - WITHOUT_REGISTRY, "DISTRNN_REGISTRY")
+
+
+def test_whoever_writes_can_name_a_lock():
+    assert {verb for verb, variable in with_option("--lock").items() if variable == "DISTRNN_LOCK"} == WRITE
+
+
+def test_whatever_destroys_asks_first():
+    assert set(with_option("--yes")) == DESTROY
+
+
+def test_overruling_a_gate_is_possible_with_a_reason_only():
+    assert set(with_option("--force")) <= set(with_option("--reason"))
 
 
 def test_version(cli):

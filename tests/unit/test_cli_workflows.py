@@ -111,10 +111,13 @@ def test_options_of_run_reach_the_pipeline(cli, fake_pipeline, workflow_file):
         "auto",
         "--registry",
         "r",
+        "--lock",
+        "/shared/lock",
     )
     (arguments, options) = fake_pipeline.calls[0]
     assert arguments == (str(workflow_file), ["train.epochs=2", "model.units=8"])
-    assert options == {"address": "auto", "run_id": "mine", "resume": None, "registry": "r", "shared_filesystem": False}
+    named = {"address": "auto", "run_id": "mine", "resume": None, "registry": "r", "lock": "/shared/lock"}
+    assert options == {**named, "shared_filesystem": False}
 
 
 def test_registry_comes_from_the_environment(cli, fake_pipeline, workflow_file, monkeypatch):
@@ -143,6 +146,36 @@ def test_refused_promotion_exits_4_after_the_result(cli, fake_pipeline, workflow
     message = f"reviews@v1 is published, but production was not moved to it: {why}. See the report: {fake_pipeline.result['report']}"
     assert (done.exit_code, done.stderr) == (4, f"error: {message}\n")
     assert "production: refused" in done.stdout
+
+
+LONG = {"slice": {"min_tokens": 401, "max_tokens": None, "label": None}, "examples": 12}
+
+
+@pytest.mark.parametrize(
+    ("rule", "why"),
+    [
+        ({**LONG, "required": 0.99}, "accuracy (401 tokens or more) was 0.9860 against the required 0.9900"),
+        (
+            {**LONG, "candidate": None, "examples": 0},
+            "accuracy (401 tokens or more) was not measured, because the evaluation set has no such document",
+        ),
+        ({"required": None}, "accuracy was 0.9860, and the holder's is not known"),
+    ],
+)
+def test_refusal_on_a_slice_says_which_documents(fake_pipeline, rule, why):
+    refuse(fake_pipeline.result, **rule)
+    assert f"was not moved to it: {why}. See" in workflows.refusal(fake_pipeline.result).message
+
+
+def test_a_run_that_made_nothing_new_says_so(finished_run):
+    finished_run["version"]["unchanged"] = True
+    fields = next(workflows.run_blocks(finished_run))
+    assert fields.pairs["model"] == "reviews@v1 (sha256:333333333333), unchanged: another run published the same before"
+
+
+def test_rules_that_a_promotion_replaced_are_shown(finished_run):
+    finished_run["promotion"]["replaced_rules"] = ["accuracy min=0.95"]
+    assert list(workflows.run_blocks(finished_run))[-1] == "The alias had other rules until now: accuracy min=0.95"
 
 
 def test_refused_promotion_leaves_one_document_on_stdout(cli, fake_pipeline, workflow_file):

@@ -9,9 +9,9 @@ from distrnn.registry import Registry, Rule
 @pytest.fixture
 def registry(tmp_path):
     (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "a.json").write_bytes(b"{}")
     registry = Registry(tmp_path / "registry")
     for name, accuracy in (("imdb", 0.9), ("imdb", 0.8), ("other", 0.7)):
+        (tmp_path / "model" / "a.json").write_text(str(accuracy))
         registry.publish(name, tmp_path / "model", metadata={"metrics": {"accuracy": accuracy}})
     return registry
 
@@ -55,5 +55,6 @@ def test_a_text_that_is_no_reference_is_refused(registry, text):
 
 def test_a_run_is_looked_for_among_the_newest_versions_only(registry, tmp_path):
     for number in range(22):
+        (tmp_path / "model" / "a.json").write_text(str(number))
         registry.publish("imdb", tmp_path / "model", metadata={"lineage": {"run_id": f"r{number}"}})
     assert [registry.published_by("imdb", run_id) is not None for run_id in ("r21", "r2", "r1")] == [True, True, False]

@@ -8,6 +8,7 @@ import pytest
 
 from distrnn.errors import ConflictError, DataError, DistrnnError, IntegrityError, NotFoundError, StorageError, UsageError
 from distrnn.registry import Registry
+from distrnn.registry.deletion import delete
 from distrnn.storage.capability import Capabilities, probe
 from distrnn.storage.local import LocalStore
 from storage_doubles import Forgetful, Watched
@@ -88,16 +89,71 @@ def test_a_folder_that_changes_meanwhile_is_not_published(registry, folder, tmp_
     with pytest.raises(ConflictError) as caught:
         Registry(store=Watched(LocalStore(tmp_path / "registry"), before=change)).publish("imdb", folder, metadata={})
     assert caught.value.message == (
-        f"{folder} changed while it was being published. Nothing was published; run this again when nobody writes there."
+        f"{folder / 'numpy' / 'weights.npz'} changed while it was being published. Nothing was published; run this again when nobody "
+        "writes there."
     )
+    assert registry.names() == []
+    assert list(LocalStore(tmp_path / "registry").list()) == []
+
+
+def test_a_file_that_comes_meanwhile_is_not_passed_over(registry, folder, tmp_path):
+    def add(name: str, key: str) -> None:
+        if name == "put_file":
+            (folder / "late.json").write_bytes(b"{}")
+
+    with pytest.raises(ConflictError, match=f"^{folder} changed while it was being published"):
+        Registry(store=Watched(LocalStore(tmp_path / "registry"), before=add)).publish("imdb", folder, metadata={})
     assert registry.names() == []
 
 
 def test_bytes_that_are_there_already_are_not_sent_again(registry, folder, tmp_path):
     registry.publish("imdb", folder, metadata={})
     store = Watched(LocalStore(tmp_path / "registry"))
-    Registry(store=store).publish("imdb", folder, metadata={})
+    assert Registry(store=store).publish("imdb", folder, metadata={"lineage": {"dataset": "another"}}).number == 2
     assert store.calls["put_file"] == 0
+
+
+def test_the_same_content_is_the_version_that_exists(registry, folder):
+    lineage = {"dataset": "d", "workflow": {"train": {"epochs": 1}}}
+    first = registry.publish("imdb", folder, metadata={"metrics": {"accuracy": 0.5}, "lineage": {**lineage, "run_id": "a"}})
+    again = registry.publish("imdb", folder, metadata={"metrics": {"accuracy": 0.6}, "lineage": {**lineage, "run_id": "b"}})
+    assert (again, len(registry.versions("imdb"))) == (first, 1)
+
+
+def test_the_same_content_is_found_among_many_versions(registry, folder):
+    for number in range(1, 13):
+        (folder / "numpy" / "weights.npz").write_text(str(number))
+        registry.publish("imdb", folder, metadata={})
+    (folder / "numpy" / "weights.npz").write_text("2")
+    assert registry.publish("imdb", folder, metadata={}).number == 2
+    assert registry.resolve("imdb").number == 12
+
+
+@pytest.mark.parametrize("metadata", [{"lineage": {"dataset": "other"}}, {"lineage": {"dataset": "d", "workflow": {"a": 1}}}, {}])
+def test_another_dataset_or_workflow_is_another_version(registry, folder, metadata):
+    registry.publish("imdb", folder, metadata={"lineage": {"dataset": "d", "workflow": {"a": 2}}})
+    assert registry.publish("imdb", folder, metadata=metadata).number == 2
+
+
+def test_another_model_card_is_no_other_content(registry, folder):
+    (folder / "README.md").write_text("first")
+    registry.publish("imdb", folder, metadata={})
+    (folder / "README.md").write_text("second")
+    assert registry.publish("imdb", folder, metadata={}).number == 1
+
+
+def test_content_that_was_deleted_is_published_anew(registry, folder):
+    registry.publish("imdb", folder, metadata={})
+    delete(registry.store, "imdb", 1, "wrong")
+    assert registry.publish("imdb", folder, metadata={}).number == 2
+
+
+def test_publishing_again_mends_what_was_altered(registry, folder):
+    registry.publish("imdb", folder, metadata={})
+    (entry,) = registry.store.list("imdb/blobs/")
+    registry.store.local_path(entry.key).write_bytes(b"2")
+    registry.publish("imdb", folder, metadata={})
+    assert registry.store.read(entry.key) == b"1"
 
 
 def after_the_commit(store, failing, error):
@@ -117,11 +173,11 @@ def test_a_version_whose_blobs_cannot_be_checked_is_published_and_said_to_be_unc
         Registry(store=store).publish("imdb", folder, metadata={})
     assert caught.value.message == (
         f"imdb@v1 is published in {tmp_path / 'registry'}, but whether all of its files are there could not be checked: the server does "
-        "not answer. Run this again. Run `distrnn pull imdb@v1 --for all`: if it names a missing file, publish the folder again."
+        "not answer. Run this again. Run `distrnn models verify imdb@v1`: if it names a missing file, publish the folder again."
     )
     assert caught.value.fields == {"kind": "unverified", "version": "imdb@v1"}
     assert registry.resolve("imdb").number == 1
-    assert list(LocalStore(tmp_path / "registry").list("imdb/pending/")) == []
+    assert [entry.key.partition("/")[0] for entry in LocalStore(tmp_path / "registry").list("_pending/imdb/")] == ["_pending"]
 
 
 def test_a_blob_that_vanishes_with_its_source_is_not_passed_over(registry, folder, tmp_path):
@@ -131,17 +187,17 @@ def test_a_blob_that_vanishes_with_its_source_is_not_passed_over(registry, folde
             for entry in list(LocalStore(tmp_path / "registry").list("imdb/blobs/")):
                 LocalStore(tmp_path / "registry").delete(entry.key)
 
-    with pytest.raises(StorageError, match=r"^imdb@v1 is published in .* could not be checked: \[Errno 2\] No such file"):
+    with pytest.raises(StorageError, match=r"^imdb@v1 is published in .* could not be checked: .*weights\.npz changed while"):
         Registry(store=Watched(LocalStore(tmp_path / "registry"), after=vanish)).publish("imdb", folder, metadata={})
 
 
-@pytest.mark.parametrize("failing", ["put", "delete"])
-def test_a_hint_or_a_clean_up_that_fails_is_no_failure(folder, tmp_path, failing):
+@pytest.mark.parametrize("failing", ["put", "delete", "compare_and_swap"])
+def test_a_note_or_a_clean_up_that_fails_is_no_failure(folder, tmp_path, failing):
     store = after_the_commit(LocalStore(tmp_path / "registry"), failing, DistrnnError("no"))
     assert Registry(store=store).publish("imdb", folder, metadata={}).number == 1
 
 
-def test_a_hint_that_fails_does_not_hide_a_lost_blob(folder, tmp_path):
+def test_a_note_that_fails_does_not_hide_a_lost_blob(folder, tmp_path):
     local = LocalStore(tmp_path / "registry")
 
     def lose(name: str, key: str) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distrnn.registry import Registry
-from distrnn.registry.layout import hint_key, version_key
+from distrnn.registry.layout import catalog_key, version_key
 from distrnn.registry.versions import VersionLog
 from distrnn.storage.local import LocalStore
 from storage_doubles import Watched
@@ -28,10 +28,10 @@ class Numbers:
         self.requests += 1
         return 1 if key in self.present else None
 
-    def find(self, key: str) -> tuple[bytes, str] | None:
+    def find(self, key: str, *, limit_bytes: int) -> tuple[bytes, str] | None:
         self.requests += 1
-        assert key == hint_key("m")
-        return None if self.hint is None else (json.dumps({"schema_version": 1, "number": self.hint}).encode(), "tag")
+        assert key == catalog_key("m")
+        return None if self.hint is None else (json.dumps({"schema_version": 1, "head": self.hint}).encode(), "tag")
 
 
 @given(st.integers(0, 600), st.none() | st.integers(-5, 10**11))
@@ -56,9 +56,9 @@ def test_without_a_hint_it_grows_with_the_logarithm(head, requests):
 @pytest.mark.parametrize("versions", [1, 40])
 def test_resolving_takes_the_same_requests_for_few_and_many_versions(tmp_path, versions):
     (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "a.json").write_bytes(b"{}")
     registry = Registry(tmp_path / "registry")
-    for _ in range(versions):
+    for number in range(versions):
+        (tmp_path / "model" / "a.json").write_text(str(number))
         registry.publish("imdb", tmp_path / "model", metadata={})
     registry.set_alias("imdb", "best", 1)
     requests = {}

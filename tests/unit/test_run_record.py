@@ -42,9 +42,9 @@ def test_a_failed_run_keeps_its_error(runs):
 
 
 def test_options_that_are_not_given_again_are_those_of_before():
-    earlier = Options({"train.epochs": 3, "data.limit": 5}, "s3://b/registry", "head:6379", True)
+    earlier = Options({"train.epochs": 3, "data.limit": 5}, "s3://b/registry", "head:6379", True, "/shared/lock")
     assert Options({"data.limit": 6}).or_else(earlier) == Options(
-        {"train.epochs": 3, "data.limit": 6}, "s3://b/registry", "head:6379", True
+        {"train.epochs": 3, "data.limit": 6}, "s3://b/registry", "head:6379", True, "/shared/lock"
     )
 
 

@@ -10,6 +10,7 @@ TOP_KEYS = "name, data, model, train, scaling, register, storage"
 TRAIN_KEYS = "epochs, global_batch_size, optimizer, learning_rate_schedule, early_stopping, seed, checkpoint_every_s, max_failures"
 CLASSIFIER_KEYS = "task, type, sequence_length, padding, truncating, mask_zero, embedding_dim, units, dropout, recurrent_dropout"
 LANGUAGE_KEYS = "task, type, window, embedding_dim, embedding_normalization, units, dropout, recurrent_dropout"
+METRICS = "accuracy, auc, loss, loss_nats, bits_per_character, perplexity"
 NAME = "a name of lower-case letters, digits, '.', '_' or '-', the first a letter or digit, 63 at most"
 
 
@@ -97,11 +98,35 @@ def test_item_of_a_list_is_named_by_its_position():
         ("model.type", "lstm"),
         ("model.sequence_length", "an integer of at least 1"),
         ("train", f"a section with the keys {TRAIN_KEYS}"),
-        ("register.promote.metric", "one of accuracy, auc, loss, loss_nats, bits_per_character, perplexity"),
     ],
 )
 def test_missing_key_says_what_it_takes(key, expected):
     assert message(changed(CLASSIFIER, key, ...)) == f"w.yaml: key {key!r}: expected {expected}; the key is required. Received: nothing"
+
+
+RULE_KEYS = "metric, min, max, better_than, min_delta, min_tokens, max_tokens, label"
+
+
+@pytest.mark.parametrize(
+    ("rules", "key", "expected"),
+    [
+        ([], "rules", f"a list of 1 or more, each a section with the keys {RULE_KEYS}. Received: []"),
+        ([{"min": 0.5}], "rules.0.metric", f"one of {METRICS}; the key is required. Received: nothing"),
+        ([{"metric": "accuracy", "min_delta": -1}], "rules.0.min_delta", "a number of at least 0. Received: -1"),
+        ([{"metric": "accuracy", "min_tokens": 0}], "rules.0.min_tokens", "an integer of at least 1. Received: 0"),
+        ([{"metric": "accuracy", "better_than": "A"}], "rules.0.better_than", f'{NAME}. Received: "A"'),
+    ],
+)
+def test_wrong_rule_is_named_by_its_position(rules, key, expected):
+    wrong = changed(CLASSIFIER, "register.promote", {"alias": "production", "rules": rules})
+    assert message(wrong) == f"w.yaml: key 'register.promote.{key}': expected {expected}"
+
+
+def test_unknown_key_of_a_rule_names_the_valid_ones():
+    rules = [{"metric": "accuracy", "minimum": 0.5}]
+    assert message(changed(CLASSIFIER, "register.promote", {"alias": "production", "rules": rules})) == (
+        f"w.yaml: unknown key 'register.promote.rules.0.minimum'. Did you mean 'register.promote.rules.0.min'? Expected one of {RULE_KEYS}."
+    )
 
 
 def test_missing_model_is_one_line():

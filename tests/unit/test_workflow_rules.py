@@ -1,5 +1,7 @@
 """What must hold between keys, and the line that says so."""
 
+import json
+
 import pytest
 
 from distrnn.errors import WorkflowError
@@ -147,6 +149,75 @@ def test_reserved_words_are_no_alias(key, word):
     assert refusal(CLASSIFIER, (f"register.promote.{key}", word)) == (
         f"w.yaml: key 'register.promote.{key}': expected an alias; latest and v<digits> name versions by themselves. Received: \"{word}\""
     )
+
+
+def test_gate_needs_a_metric_or_rules():
+    assert refusal(CLASSIFIER, ("register.promote", {"alias": "production"})) == (
+        "w.yaml: key 'register.promote.metric': expected one of accuracy, auc, loss; the key is required where there are no "
+        "register.promote.rules. Received: nothing"
+    )
+
+
+def test_gate_is_written_one_way():
+    rules = [{"metric": "accuracy", "min": 0.8}]
+    assert refusal(CLASSIFIER, ("register.promote.rules", rules)) == (
+        "w.yaml: key 'register.promote.metric': expected nothing beside register.promote.rules: put it into a rule. Received: \"accuracy\""
+    )
+
+
+@pytest.mark.parametrize(
+    ("rule", "key", "expected"),
+    [
+        ({"metric": "perplexity", "max": 1}, ".metric", 'one of accuracy, auc, loss for a classifier. Received: "perplexity"'),
+        ({"metric": "accuracy"}, "", "a rule for the metric: min, max or better_than. Received: none of them"),
+        ({"metric": "accuracy", "min_tokens": 5}, "", "a rule for the metric: min, max or better_than. Received: none of them"),
+        (
+            {"metric": "accuracy", "min": 0.5, "min_delta": 0.01},
+            ".min_delta",
+            "better_than beside it, the alias whose holder to beat by that much. Received: 0.01",
+        ),
+        ({"metric": "loss", "min": 0.5}, ".min", "nothing for loss, where smaller is better: use max. Received: 0.5"),
+        (
+            {"metric": "loss", "better_than": "latest"},
+            ".better_than",
+            'an alias; latest and v<digits> name versions by themselves. Received: "latest"',
+        ),
+        (
+            {"metric": "accuracy", "min": 0.5, "min_tokens": 9, "max_tokens": 8},
+            ".min_tokens",
+            "at most register.promote.rules.1.max_tokens (8). Received: 9",
+        ),
+        (
+            {"metric": "auc", "min": 0.5, "label": "positive"},
+            ".label",
+            'nothing for auc, which needs documents of every label. Received: "positive"',
+        ),
+    ],
+)
+def test_each_of_several_rules_is_checked(rule, key, expected):
+    promote = {"alias": "production", "rules": [{"metric": "accuracy", "min": 0.8}, rule]}
+    assert refusal(CLASSIFIER, ("register.promote", promote)) == f"w.yaml: key 'register.promote.rules.1{key}': expected {expected}"
+
+
+@pytest.mark.parametrize(("key", "value"), [("min_tokens", 401), ("max_tokens", 10), ("label", "positive")])
+def test_language_model_has_no_slices(key, value):
+    expected = f"expected nothing for a language-model, whose text is one stream. Received: {json.dumps(value)}"
+    assert refusal(LANGUAGE_MODEL, (f"register.promote.{key}", value)) == f"w.yaml: key 'register.promote.{key}': {expected}"
+
+
+def test_two_rules_may_name_two_aliases():
+    rules = [{"metric": "accuracy", "better_than": "production"}, {"metric": "loss", "better_than": "champion", "min_delta": 0.01}]
+    workflow = validate(changed(CLASSIFIER, "register.promote", {"alias": "production", "rules": rules}), "w.yaml")
+    assert [rule.better_than for rule in workflow.register_.promote.gate] == ["production", "champion"]
+
+
+def test_short_form_means_one_rule():
+    rule = {"metric": "accuracy", "min": 0.8, "better_than": "production", "min_delta": 0.01, "min_tokens": 401}
+    short, long = (
+        validate(changed(CLASSIFIER, "register.promote", {"alias": "production", **keys}), "w.yaml") for keys in (rule, {"rules": [rule]})
+    )
+    assert short.register_.promote.gate == long.register_.promote.gate
+    assert short.resolved() == long.resolved()
 
 
 def test_every_broken_rule_has_its_line():

@@ -1,0 +1,119 @@
+"""Uploading one file: what is sent is hashed, and nothing becomes visible that has another digest than was promised.
+
+A small file is read, hashed and sent in one request. A large one goes in parts, a few at once; its parts are hashed in order while they
+are read, and only a digest that is right completes the upload. Memory is bounded by the parts in flight.
+"""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+import s3fs
+import yarl
+
+from distrnn.errors import ConflictError
+from distrnn.storage.s3_errors import classify
+from distrnn.storage.s3_session import PATIENCE_S
+from distrnn.storage.s3_transfer import http, presigned, refusal
+
+PART_BYTES = 32 << 20
+PARTS_AT_ONCE = 4
+_SENT_AT_ONCE = 1 << 20
+_TRIES = 4
+T = TypeVar("T")
+
+
+async def upload(fs: s3fs.S3FileSystem, bucket: str, key: str, path: Path, sha256: str | None) -> None:
+    """Write or replace an object with a file; see `Store.put_file`.
+
+    Raises:
+        ConflictError: the bytes that were read have another digest.
+        FileNotFoundError: there is no such file.
+        DistrnnError: the server does not take it.
+    """
+    digest = hashlib.sha256()
+
+    def read(file: BinaryIO) -> bytes:
+        piece = file.read(PART_BYTES)
+        digest.update(piece)
+        return piece
+
+    with path.open("rb") as file:
+        first = await asyncio.to_thread(read, file)
+        second = await asyncio.to_thread(read, file) if len(first) == PART_BYTES else b""
+        if not second:
+            _require(digest.hexdigest(), sha256, path)
+            await _again(lambda: _put(fs, first, "put_object", Bucket=bucket, Key=key), bucket, key)
+            return
+        await _upload_parts(fs, bucket, key, [first, second], lambda: read(file), lambda: _require(digest.hexdigest(), sha256, path))
+
+
+async def _upload_parts(
+    fs: s3fs.S3FileSystem, bucket: str, key: str, pieces: list[bytes], read: Callable[[], bytes], require: Callable[[], None]
+) -> None:
+    begun = await fs._call_s3("create_multipart_upload", Bucket=bucket, Key=key)
+    target = {"Bucket": bucket, "Key": key, "UploadId": begun["UploadId"]}
+    free = asyncio.Semaphore(PARTS_AT_ONCE)
+    tasks: list[asyncio.Task[str]] = []
+
+    async def send(piece: bytes, number: int) -> str:
+        try:
+            return await _again(lambda: _put(fs, piece, "upload_part", **target, PartNumber=number), bucket, key)
+        finally:
+            free.release()
+
+    try:
+        while piece := pieces.pop(0) if pieces else await asyncio.to_thread(read):
+            await free.acquire()
+            tasks.append(asyncio.ensure_future(send(piece, len(tasks) + 1)))
+            if broken := next((task for task in tasks if task.done() and task.exception()), None):
+                broken.result()
+        tags = await asyncio.gather(*tasks)
+        require()
+        parts = [{"PartNumber": number, "ETag": tag} for number, tag in enumerate(tags, 1)]
+        await fs._call_s3("complete_multipart_upload", **target, MultipartUpload={"Parts": parts})
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        with suppress(Exception):
+            await fs._call_s3("abort_multipart_upload", **target)
+        raise
+
+
+async def _put(fs: s3fs.S3FileSystem, body: bytes, method: str, **parameters: object) -> str:
+    """Send one body; returns its ETag."""
+    url: yarl.URL = await presigned(fs, method, **parameters)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for start in range(0, len(body), _SENT_AT_ONCE):
+            yield body[start : start + _SENT_AT_ONCE]
+
+    session = await http(fs)
+    headers = {"Content-Length": str(len(body))}
+    async with session.put(url, data=pieces(), headers=headers, skip_auto_headers=["Content-Type"], allow_redirects=False) as answer:
+        if answer.status != 200:
+            raise await refusal(answer, method)
+        return answer.headers.get("ETag", "")
+
+
+async def _again(attempt: Callable[[], Awaitable[T]], bucket: str, key: str) -> T:
+    """Repeat a request that failed in passing."""
+    until = time.monotonic() + PATIENCE_S
+    for tried in range(1, _TRIES):
+        try:
+            return await attempt()
+        except Exception as error:
+            if classify(error, f"s3://{bucket}/{key}", "").fields.get("kind") != "transient" or time.monotonic() > until:
+                raise
+        await asyncio.sleep(0.1 * 2**tried)
+    return await attempt()
+
+
+def _require(received: str, expected: str | None, path: Path) -> None:
+    if expected is not None and received != expected:
+        raise ConflictError(f"{path} changed: expected sha256 {expected}. Received: {received}.", kind="changed")
