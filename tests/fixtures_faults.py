@@ -48,7 +48,7 @@ DROP = Fault("drop")
 LOSE = Fault("lose")
 BROKEN = Fault("status", 500)
 SLOW_DOWN = Fault("status", 503)
-MIX = (DROP, LOSE, BROKEN, SLOW_DOWN, Fault("delay", 0.2), Fault("truncate", 20), Fault("cut", 20))
+MIX = (DROP, LOSE, BROKEN, SLOW_DOWN, Fault("delay", 0.1), Fault("truncate", 20), Fault("cut", 20))
 
 
 @dataclass
@@ -180,9 +180,9 @@ class FaultProxy(ThreadedServer):
         return found
 
     @property
-    def faults(self) -> Counter[str]:
-        """Faults by kind."""
-        return Counter(record.fault.kind for record in self.log if record.fault)
+    def faults(self) -> Counter[Fault]:
+        """How often each fault was decided on."""
+        return Counter(record.fault for record in self.log if record.fault)
 
     def release(self) -> None:
         """Let everything go on that was stalled."""

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -64,8 +65,17 @@ class S3Server:
 @pytest.fixture(scope="session")
 def moto_s3() -> Iterator[S3Server]:
     """moto's S3 in a thread of this process."""
+    from moto.s3.responses import S3Response
     from moto.server import ThreadedMotoServer
 
+    # moto looks before it writes, in many threads, so now and then two conditional writes win; a server that decides races does not
+    put, one_by_one = S3Response._key_response_put, threading.Lock()
+
+    def decided(self, *arguments):
+        with one_by_one:
+            return put(self, *arguments)
+
+    S3Response._key_response_put = decided
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -73,6 +83,7 @@ def moto_s3() -> Iterator[S3Server]:
     _make_bucket(found)
     yield found
     server.stop()
+    S3Response._key_response_put = put
 
 
 @pytest.fixture(scope="session")
@@ -245,7 +256,7 @@ memstore_device_bytes = 4294967296
 osd_memory_target = 1073741824
 osd_numa_auto_affinity = false
 [client.rgw.a]
-rgw_frontends = beast endpoint=127.0.0.1:{port}
+rgw_frontends = beast endpoint=127.0.0.1:{port} tcp_nodelay=1
 rgw_data = {folder}/rgw
 rgw_thread_pool_size = 32
 ms_mon_client_mode = crc

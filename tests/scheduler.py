@@ -121,7 +121,7 @@ class Run:
         for thread in threads:
             thread.start()
             self._stopped.acquire()
-        depth, asleep, failure = 0, dict[str, Operation](), None
+        depth, asleep = 0, dict[str, Operation]()
         try:
             while any(not actor.finished for actor in actors.values()):
                 enabled = {name: actor.next for name, actor in actors.items() if actor.next is not None and not actor.waiting}

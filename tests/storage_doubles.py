@@ -46,6 +46,10 @@ class MemoryStore:
         return f"memory://{self._id}"
 
     @property
+    def endpoint(self) -> str:
+        return "memory"
+
+    @property
     def requests(self) -> int:
         return sum(self.calls.values())
 

@@ -21,7 +21,7 @@ def doctor(registry: RegistryUrl = None, storage: StorageUrl = None, json: Json 
 
     places = {
         "home": place(str(default_home()), "DISTRNN_HOME"),
-        "registry": place(registry or default_registry(), "DISTRNN_REGISTRY"),
+        "registry": place(registry or default_registry(), "DISTRNN_REGISTRY", lock=os.environ.get("DISTRNN_LOCK")),
         "storage": place(storage or default_storage(), "DISTRNN_STORAGE"),
     }
     document = {**_machine(), "packages": installed.packages(), "extras": installed.extras(), "places": places}
@@ -30,22 +30,25 @@ def doctor(registry: RegistryUrl = None, storage: StorageUrl = None, json: Json 
         raise typer.Exit(1)
 
 
-def place(url: str, setting: str) -> dict[str, Any]:
+def place(url: str, setting: str, *, lock: str | None = None) -> dict[str, Any]:
     """Whether a folder or an S3 prefix can be written, and whether it can decide a race of writers.
 
     Args:
         url: where.
         setting: the environment variable that says so.
+        lock: decides the races of writers there, if the server cannot.
     Returns:
-        `url`, `setting`, `usable`, `create_if_absent` and `compare_and_swap` (None where it was not found out), `problem`.
+        `url`, `setting`, `usable`, `create_if_absent` and `compare_and_swap` (None where it was not found out), `probed_at` (when it
+        was found out on a server), `problem`.
     """
     from distrnn.storage.locations import parse_url
 
-    found = {"url": url, "setting": setting, "usable": True, "create_if_absent": None, "compare_and_swap": None, "problem": None}
+    found = {"url": url, "setting": setting, "usable": True, "create_if_absent": None, "compare_and_swap": None}
+    found |= {"probed_at": None, "problem": None}
     try:
         parsed = parse_url(url)
         if parsed.bucket is not None:
-            return found | _raced(url)
+            return found | _raced(url, lock)
         _try_folder(Path(parsed.path))
     except DistrnnError as error:
         return found | {"usable": False, "problem": error.message}
@@ -65,16 +68,19 @@ def _try_folder(folder: Path) -> None:
         pass
 
 
-def _raced(url: str) -> dict[str, Any]:
-    from distrnn.storage import open_store
-    from distrnn.storage.capability import probe
+def _raced(url: str, lock: str | None) -> dict[str, Any]:
+    from distrnn.storage import default_home, open_store
+    from distrnn.storage.capability import probe_anew
 
-    verdict = probe(open_store(url))
+    verdict = probe_anew(open_store(url), default_home())
+    usable = verdict.decides_races or bool(lock)
+    refused = f"{url} cannot decide a race of writers, so models can be published there only with a lock (DISTRNN_LOCK, --lock URL)."
     return {
-        "usable": verdict.decides_races,
+        "usable": usable,
         "create_if_absent": verdict.create_if_absent,
         "compare_and_swap": verdict.compare_and_swap,
-        "problem": None if verdict.decides_races else f"{url} cannot decide a race of writers, so no model can be published there.",
+        "probed_at": verdict.probed_at,
+        "problem": None if usable else refused,
     }
 
 
@@ -90,12 +96,18 @@ def _machine() -> dict[str, Any]:
     }
 
 
+def _decides_races(found: dict[str, Any]) -> bool | None:
+    return None if found["create_if_absent"] is None else found["create_if_absent"] and found["compare_and_swap"]
+
+
 def _blocks(document: dict[str, Any]) -> Iterator[Block]:
     yield Fields({key: document[key] for key in ("distrnn", "python", "platform", "executable", "cpus")})
     yield Table(["package", "version"], [[name, version or "not installed"] for name, version in document["packages"].items()])
     rows = [[name, it["installed"], "" if it["installed"] else it["install"]] for name, it in document["extras"].items()]
     yield Table(["extra", "installed", "to install"], rows)
     places = document["places"].items()
-    rows = [[name, found["url"], found["usable"], found["create_if_absent"], found["setting"]] for name, found in places]
-    yield Table(["place", "where", "usable", "decides races", "set with"], rows)
+    rows = [
+        [name, found["url"], found["usable"], _decides_races(found), found["probed_at"] or "", found["setting"]] for name, found in places
+    ]
+    yield Table(["place", "where", "usable", "decides races", "probed at", "set with"], rows)
     yield from (found["problem"] for _, found in places if found["problem"])

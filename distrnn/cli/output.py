@@ -8,7 +8,6 @@ are read, and nothing of them is kept.
 import json
 import re
 import sys
-import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
@@ -82,10 +81,10 @@ class Output:
             _show(block, sys.stdout)
 
     def stream(self, columns: Sequence[Column], rows: Iterable[tuple[Any, Sequence[Any]]]) -> int:
-        """Show rows one by one: with `--json` the items of one array, else lines under the columns' names, which wait for the first row.
+        """Show rows one by one: with `--json` the items of one array, a line each, else lines under the columns' names.
 
         Args:
-            columns: of the text.
+            columns: of the text; their names wait for the first row.
             rows: for each the JSON item, and the values under the columns.
         Returns:
             how many there were.
@@ -95,8 +94,7 @@ class Output:
             for item, values in rows:
                 if self.json:
                     _BEGUN.add(sys.stdout)
-                    body = textwrap.indent(to_json(item, sys.stdout).rstrip("\n"), "  ")
-                    write(sys.stdout, f"{',' if count else '['}\n{body}")
+                    write(sys.stdout, f"{',' if count else '['}\n{to_json(item, sys.stdout, indent=None).rstrip()}")
                 else:
                     _stream_line(columns, values, header=not count)
                 count += 1
@@ -131,13 +129,13 @@ def complain(message: str) -> None:
     write(sys.stderr, f"error: {printable(message)}\n")
 
 
-def to_json(document: Any, stream: TextIO) -> str:
+def to_json(document: Any, stream: TextIO, *, indent: int | None = 2) -> str:
     """A document as JSON that `stream` can carry; numbers JSON has no word for become null."""
-    body = json.dumps(finite(document), indent=2, ensure_ascii=False, allow_nan=False)
+    body = json.dumps(finite(document), indent=indent, ensure_ascii=False, allow_nan=False)
     try:
         body.encode(stream.encoding or "utf-8")
     except UnicodeEncodeError:
-        body = json.dumps(finite(document), indent=2, allow_nan=False)
+        body = json.dumps(finite(document), indent=indent, allow_nan=False)
     return body + "\n"
 
 

@@ -4,8 +4,6 @@ An alias never stays at a version that is being deleted: after the move the vers
 stands (see `deletion`), the alias goes back to what it held, with an entry in its history that says so.
 """
 
-import random
-import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -15,10 +13,9 @@ from distrnn.registry.aliases import AliasRecord, read_alias, read_aliases
 from distrnn.registry.layout import alias_key
 from distrnn.registry.manifest import ModelVersion
 from distrnn.registry.pending import Pending
+from distrnn.registry.turns import turns
 from distrnn.registry.versions import VersionLog
 from distrnn.storage import Store
-
-_TRIES = 60
 
 Step = Callable[[AliasRecord], AliasRecord]
 
@@ -66,7 +63,7 @@ class AliasBook:
         return after
 
     def _swap(self, alias: str, step: Step, pending: Pending) -> tuple[AliasRecord, AliasRecord]:
-        for tried in range(_TRIES):
+        for _ in turns():
             record, tag = read_alias(self.store, self.name, alias)
             changed = step(record)
             if changed == record:
@@ -76,7 +73,6 @@ class AliasBook:
             if self.store.compare_and_swap(alias_key(self.name, alias), changed.to_bytes(), tag) is not None:
                 return record, changed
             pending.keep = False
-            time.sleep(random.random() * min(0.02 * (tried + 1), 0.5))  # noqa: S311
         raise ConflictError(f"alias {alias!r} of {self.name!r} is being moved by many others at once. Nothing was changed; run this again.")
 
     def _stands(self, number: int) -> bool:

@@ -33,17 +33,20 @@ def examine(store: Store, name: str, file: FileEntry, take: Callable[[bytes], ob
     """
     key, digest, start = blob_key(name, file.sha256), sha256(), 0
     while start <= file.size_bytes:
+        end = min(start + PIECE_BYTES, file.size_bytes + 1)
         try:
-            piece = store.read_range(key, start, min(start + PIECE_BYTES, file.size_bytes + 1))
+            piece = store.read_range(key, start, end)
         except NotFoundError as error:
             if error.fields.get("kind") != "key":
                 raise
             return Problem("missing", f"expected {file.size_bytes:,} bytes, received nothing: {key} does not exist")
         start += len(piece)
-        if not piece or start > file.size_bytes:
+        if start > file.size_bytes:
             break
         digest.update(piece)
         take(piece)
+        if start < end:  # fewer than were asked for: that was the end of it
+            break
     if start != file.size_bytes:
         received = f"more than {file.size_bytes:,}" if start > file.size_bytes else f"{start:,}"
         return Problem("altered", f"expected {file.size_bytes:,} bytes, received {received} bytes")

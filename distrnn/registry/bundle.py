@@ -202,13 +202,15 @@ def _refuse_where_taken(store: Store, version: ModelVersion) -> None:
 
 
 def _refuse_large_gaps(store: Store, arrivals: Sequence[Arrival]) -> None:
-    for arrival in arrivals:
-        version = arrival.version
-        if version.number > MAX_ABSENT and version.number - VersionLog(store, version.name).head() > MAX_ABSENT:
+    heads: dict[str, int] = {}
+    for version in (arrival.version for arrival in arrivals):
+        head = heads[version.name] if version.name in heads else VersionLog(store, version.name).head()
+        if version.number - 1 - head > MAX_ABSENT:
             raise ConflictError(
                 f"{version} would leave more than {MAX_ABSENT:,} numbers below it without a version in {store.url}. Nothing was changed. "
                 "Bring versions with lower numbers first."
             )
+        heads[version.name] = max(head, version.number)
 
 
 def _is_absent(slot: Slot) -> bool:

@@ -18,7 +18,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
-from distrnn.errors import DistrnnError, IntegrityError, NotFoundError
+from distrnn.errors import IntegrityError, NotFoundError
 from distrnn.refs import NAME_PATTERN
 from distrnn.registry.layout import MAX_NUMBER
 from distrnn.registry.manifest import SCHEMA_VERSION, parse_document, to_json_bytes
@@ -125,7 +125,10 @@ class Reader:
         self._expect(_padding(len(encoded)), "nothing after the index")
         checksum = _checksum(encoded)
         self._expect(_header(CHECKSUM, len(checksum)) + checksum + _padding(len(checksum)), f"the index' sha256 in {CHECKSUM}")
-        self.index = _parse(encoded, self.refuse, f"{path}:{INDEX}")
+        index = _parse(encoded, f"{path}:{INDEX}")
+        if index is None:
+            self.refuse("its index is not as `distrnn models bundle` writes it")
+        self.index = index
         expected_bytes = self._file.tell() + sum(_BLOCK + _padded(member.size_bytes) for member in self.index.members) + len(_END)
         if self._size_bytes != expected_bytes:
             self.refuse(f"expected a file of {expected_bytes:,} bytes, received {self._size_bytes:,}")
@@ -208,21 +211,19 @@ def not_whole(path: Path, what: str) -> IntegrityError:
     )
 
 
-def _parse(encoded: bytes, refuse: Callable[[str], NoReturn], where: str) -> Index:
+def _parse(encoded: bytes, where: str) -> Index | None:
+    """The index in these bytes; None where it is not, byte for byte, what would be written."""
     document = parse_document(encoded, where)
     try:
         versions = tuple(Carried(one["name"], one["number"], one["digest"]) for one in document["versions"])
         members = tuple(Member(one["path"], one["size_bytes"], one["sha256"]) for one in document["members"])
-        well_formed = all(map(_is_version, versions)) and all(map(_is_member, members))
-        if not well_formed or Index.of(versions, members) != (index := Index(versions, members)) or index.to_bytes() != encoded:
-            refuse("its index is not as `distrnn models bundle` writes it")
-    except (KeyError, TypeError, AttributeError, UnicodeError):
-        refuse("its index is not as `distrnn models bundle` writes it")
-    except DistrnnError as error:
-        refuse(error.message)
-    if not versions or len({_order(version) for version in versions}) < len(versions) or len({one.path for one in members}) < len(members):
-        refuse("its index names something twice, or nothing")
-    return index
+        if not versions or not all(map(_is_version, versions)) or not all(map(_is_member, members)):
+            return None
+        index = Index(versions, members)
+        distinct = len(set(map(_order, versions))) == len(versions) and len({one.path for one in members}) == len(members)
+        return index if distinct and index == Index.of(versions, members) and index.to_bytes() == encoded else None
+    except (KeyError, TypeError, UnicodeError):
+        return None
 
 
 def _is_version(version: Carried) -> bool:

@@ -76,10 +76,13 @@ class Cache:
             IntegrityError: a fetched blob does not match; names the file.
         """
         ready, name = self.root / "folders" / version.hex_digest / form, f"{version.hex_digest}-{form}"
-        if not self._holds(ready, files):
+        if self._holds(ready, files):
+            self.keep_manifest(version)
+        else:
             with self.lock(name):
+                # First, so that what a broken pull leaves has a name.
+                self.keep_manifest(version)
                 if not self._holds(ready, files):
-                    self.keep_manifest(version)
                     self._build(version, name, ready, files, fetch)
         with suppress(OSError):
             os.utime(ready)

@@ -6,6 +6,7 @@ since the decision, stays. A folder leaves under a temporary name, in one step, 
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -103,7 +104,7 @@ def prune(cache: Cache, going: Iterable[Prunable]) -> Iterator[Prunable]:
         loose: set[_File] = set()
         for item in going:
             with cache.lock_if_free(item.lock) as free:
-                if not free or not os.path.lexists(item.path) or moment(item.path) > item.used_at:
+                if not free or _is_needed(item):
                     continue
                 _remove(cache, item)
             loose.update(item.files)
@@ -114,6 +115,13 @@ def prune(cache: Cache, going: Iterable[Prunable]) -> Iterator[Prunable]:
                     if free and _is_alone(blob):
                         _remove_blob(cache, blob)
         _remove_manifests(cache)
+
+
+def _is_needed(item: Prunable) -> bool:
+    """Whether something happened since it was decided that this goes: somebody used it, or removed it already."""
+    if not os.path.lexists(item.path) or moment(item.path) > item.used_at:
+        return True
+    return item.kind == "blob" and not _is_alone(item.path)
 
 
 def _remove(cache: Cache, item: Prunable) -> None:
@@ -138,12 +146,14 @@ def _remove_manifests(cache: Cache) -> None:
     for version in entries(cache.root / "folders"):
         if not entries(version) and not version.is_symlink():
             version.rmdir()
-    present = {path.name for folder in ("blobs", "partial") for path in walk(cache.root / folder)}
+    loose = {path.name for path in (*entries(cache.root / "partial"), *filter(_is_alone, blobs(cache)))}
     for digest, manifest in manifests(cache).items():
-        here = os.path.lexists(cache.root / "folders" / digest) or any(file.sha256 in present for file in manifest.files)
-        if not here:
-            remove(cache.root / "manifests" / f"{digest}.json")
-            remove(cache.root / "signatures" / digest)
+        with ExitStack() as locks:
+            free = all(locks.enter_context(cache.lock_if_free(f"{digest}-{form}")) for form in (*manifest.forms, "all"))
+            here = os.path.lexists(cache.root / "folders" / digest) or any(file.sha256 in loose for file in manifest.files)
+            if free and not here:
+                remove(cache.root / "manifests" / f"{digest}.json")
+                remove(cache.root / "signatures" / digest)
 
 
 def _beyond(newest_first: list[Prunable], max_bytes: int) -> Iterator[Path]:

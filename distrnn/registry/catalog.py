@@ -6,8 +6,6 @@ replaces the summary by compare-and-swap; so of two writers the later one has se
 announcements first and at the summaries second, and works out the truth itself where it found one, or where there is no summary.
 """
 
-import random
-import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -21,10 +19,9 @@ from distrnn.registry.layout import catalog_key, pending_prefix
 from distrnn.registry.manifest import LIMIT_BYTES, SCHEMA_VERSION, ModelVersion, parse_document, to_json_bytes
 from distrnn.registry.pending import Pending, busy_models
 from distrnn.registry.tags import read as read_tags
+from distrnn.registry.turns import turns
 from distrnn.registry.versions import VersionLog, model_names
 from distrnn.storage import Store
-
-_TRIES = 30
 
 
 @dataclass(frozen=True)
@@ -132,7 +129,7 @@ def refresh(store: Store, name: str, *, published: int = 0, alias: str | None = 
         ConflictError: others were at it again and again; keep your announcement.
     """
     key = catalog_key(name)
-    for tried in range(_TRIES):
+    for _ in turns():
         found = store.find(key, limit_bytes=LIMIT_BYTES)
         known = _parsed(found[0], name) if found else None
         if known is not None and published and known.head >= published:
@@ -148,7 +145,6 @@ def refresh(store: Store, name: str, *, published: int = 0, alias: str | None = 
             new = Summary(name, *_newest(store, name, published), known.aliases)
         if new == known or store.compare_and_swap(key, _body(new), found[1] if found else None) is not None:
             return
-        time.sleep(random.random() * min(0.02 * (tried + 1), 0.5))  # noqa: S311
     raise ConflictError(f"the summary of {name!r} is being changed by many others at once.")
 
 

@@ -10,13 +10,13 @@ from contextlib import suppress
 from hashlib import sha256
 
 from distrnn.errors import DistrnnError, IntegrityError
-
 from distrnn.registry.layout import content_key
 from distrnn.registry.manifest import CARD, LIMIT_BYTES, SCHEMA_VERSION, Manifest, ModelVersion, parse_document, to_json_bytes
 from distrnn.registry.versions import VersionLog
 from distrnn.storage import Store
 
 _NEWEST = 8
+
 
 def identity(manifest: Manifest) -> str:
     """What two manifests of the same content have in common: 64 hexadecimal digits."""

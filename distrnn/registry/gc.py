@@ -17,7 +17,7 @@ from distrnn.errors import ConflictError, NotFoundError
 from distrnn.registry import catalog
 from distrnn.registry.aliases import read_aliases
 from distrnn.registry.deletion import delete
-from distrnn.registry.layout import blob_key, blob_prefix, content_prefix
+from distrnn.registry.layout import blob_key, blob_prefix, content_prefix, pending_prefix
 from distrnn.registry.lease import Lease
 from distrnn.registry.manifest import LIMIT_BYTES, parse_document
 from distrnn.registry.pending import announcements
@@ -80,7 +80,8 @@ def collect(store: Store, name: str, *, retention: Retention, grace: timedelta =
         blobs = [entry for entry in store.list(blob_prefix(name)) if entry.modified < now - grace and entry.key[-64:] not in kept]
         uploads = [
             upload
-            for upload in store.abandoned_uploads(f"{name}/", now - grace)
+            for place in (f"{name}/", pending_prefix(name))
+            for upload in store.abandoned_uploads(place, now - grace)
             if upload.key not in {blob_key(name, digest) for digest in kept}
         ]
         notes = list(_stale_notes(store, name, live))
@@ -150,4 +151,3 @@ def _stale_notes(store: Store, name: str, live: set[int]) -> Iterator[str]:
     for key, body in store.read_many(keys, limit_bytes=LIMIT_BYTES):
         if body is not None and parse_document(body, f"{store.url}/{key}").get("number") not in live:
             yield key
-

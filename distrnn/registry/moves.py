@@ -11,8 +11,8 @@ from distrnn.errors import ConflictError, GateRefusedError, NotFoundError, Usage
 from distrnn.registry.alias_book import AliasBook
 from distrnn.registry.aliases import AliasRecord, Move
 from distrnn.registry.manifest import ModelVersion
-from distrnn.registry.rules import Rule
 from distrnn.registry.resolve import live
+from distrnn.registry.rules import Rule
 from distrnn.registry.versions import VersionLog
 from distrnn.storage import Store
 
@@ -49,9 +49,7 @@ def delete_alias(
     return AliasBook(store, name).change(alias, step)
 
 
-def guard(
-    store: Store, name: str, alias: str, rules: Sequence[Rule], *, reason: str | None = None, force: bool = False
-) -> AliasRecord:
+def guard(store: Store, name: str, alias: str, rules: Sequence[Rule], *, reason: str | None = None, force: bool = False) -> AliasRecord:
     """Give an alias its rules; see `Registry.guard`."""
     require_reason(force, reason)
     if VersionLog(store, name).head() == 0:

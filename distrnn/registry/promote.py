@@ -39,7 +39,8 @@ def promote(
 
     Raises:
         UsageError: there are no rules to decide by, or no evaluation set to pin.
-        GateRefusedError: figures are needed that were not recorded, and there is no `measure`.
+        GateRefusedError: figures are needed that were not recorded, and there is no `measure`; or the alias has other rules than those
+            given, and it is no run whose workflow gives them.
         NotFoundError: the version was deleted.
     """
     asked = tuple(Rule.of(rule) for rule in rules or ())
@@ -58,6 +59,11 @@ def promote(
                 f"alias {alias!r} of {version.name!r} has no rules, so there is nothing to decide by. Give rules with --rule "
                 f"'accuracy min=0.8', keep them with `distrnn models alias guard {version.name} {alias} --rule …`, or move the alias with "
                 f"`distrnn models alias set {version.name} {alias} v{version.number}`."
+            )
+        if record.rules and kept != record.rules and run_id is None and not force:
+            raise GateRefusedError(
+                f"alias {alias!r} of {version.name!r} is guarded by other rules ({'; '.join(map(str, record.rules))}). Nothing was moved. "
+                "Leave --rule out to decide by those, or overrule them with --force --reason TEXT."
             )
         on = own if replace_evaluation_set or record.evaluation_set is None else record.evaluation_set
         slices = tuple(dict.fromkeys(rule.slice for rule in kept if rule.slice is not None))

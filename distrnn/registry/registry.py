@@ -9,7 +9,6 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from distrnn.errors import UsageError
 from distrnn.refs import ModelRef, check_alias, check_name
 from distrnn.registry import cards, catalog, moves, tags
 from distrnn.registry.alias_book import AliasBook
@@ -20,11 +19,11 @@ from distrnn.registry.catalog import Summary
 from distrnn.registry.manifest import ModelVersion
 from distrnn.registry.promote import Measure, promote
 from distrnn.registry.promotion import Decision
-from distrnn.registry.rules import Rule, RuleLike
 from distrnn.registry.publish import publish
 from distrnn.registry.pull import pull
 from distrnn.registry.rehearsal import rehearse
-from distrnn.registry.resolve import Memory, live, resolve, resolve_offline
+from distrnn.registry.resolve import Memory, live, number_of, resolve, resolve_offline
+from distrnn.registry.rules import Rule, RuleLike
 from distrnn.registry.verify import require_whole
 from distrnn.registry.versions import VersionLog, model_names
 from distrnn.storage import Lock, Store, default_home, default_registry, open_store
@@ -176,6 +175,17 @@ class Registry:
         """Each model's newest version and aliases, by name, for models whose name matches a shell pattern."""
         return catalog.summaries(self.store, pattern)
 
+    def summary(self, name: str) -> Summary:
+        """One model's newest version and aliases.
+
+        Raises:
+            NotFoundError: there is no such model.
+        """
+        found = catalog.summary(self.store, check_name(name))
+        if not found.head:
+            resolve(self.store, self._cache, ModelRef(name, "latest"))
+        return found
+
     def versions(self, name: str) -> list[ModelVersion]:
         """The live versions of a model, newest first.
 
@@ -239,7 +249,9 @@ class Registry:
         """
         check_name(name)
         check_alias(alias)
-        return moves.set_alias(self.store, name, alias, self._number(name, version), reason=reason, force=force, run_id=run_id)
+        return moves.set_alias(
+            self.store, name, alias, number_of(self.store, self._cache, name, version), reason=reason, force=force, run_id=run_id
+        )
 
     def delete_alias(
         self, name: str, alias: str, *, reason: str | None = None, force: bool = False, run_id: str | None = None
@@ -252,9 +264,7 @@ class Registry:
         """
         return moves.delete_alias(self.store, check_name(name), check_alias(alias), reason=reason, force=force, run_id=run_id)
 
-    def guard(
-        self, name: str, alias: str, rules: Sequence[RuleLike], *, reason: str | None = None, force: bool = False
-    ) -> AliasRecord:
+    def guard(self, name: str, alias: str, rules: Sequence[RuleLike], *, reason: str | None = None, force: bool = False) -> AliasRecord:
         """Give an alias the rules of its gate; from then on only `promote` and `rollback` move it.
 
         Args:
@@ -377,20 +387,3 @@ class Registry:
             ConflictError: somebody else wrote a revision meanwhile.
         """
         return cards.edit(self.store, version, text, revision)
-
-    def _number(self, name: str, version: object) -> int:
-        """The number of a version of `name`, whichever way it was given."""
-        if isinstance(version, int) and not isinstance(version, bool):
-            return version
-        if isinstance(version, str):
-            digits = version.removeprefix("v")
-            ref = ModelRef.parse(f"{name}@v{digits}" if digits.isdecimal() else version)
-            if ref.name == name:
-                return self.resolve(ref).number
-        elif isinstance(version, ModelVersion) and version.name == name:
-            return version.number
-        received = str(version) if isinstance(version, ModelVersion) else repr(version)
-        raise UsageError(
-            f"a version of {name!r} must be its number (3 or 'v3'), a reference such as '{name}@v3', or what `resolve` returned. "
-            f"Received: {received}"
-        )

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from hashlib import sha256
 
-from distrnn.errors import DistrnnError, IntegrityError, NotFoundError
+from distrnn.errors import DistrnnError, IntegrityError, NotFoundError, UsageError
 from distrnn.refs import ModelRef
 from distrnn.registry.aliases import read_alias, read_aliases
 from distrnn.registry.cache import Cache
@@ -43,6 +43,29 @@ def resolve(store: Store, cache: Cache, ref: ModelRef) -> ModelVersion:
             "the two was altered. Nothing was pulled. Publish the model again and move the alias."
         )
     return version
+
+
+def number_of(store: Store, cache: Cache, name: str, version: object) -> int:
+    """The number of a version of `name`, whichever way it was given.
+
+    Raises:
+        UsageError: it is neither a number, a reference, nor a version, or one of another model.
+        NotFoundError: there is no such version.
+    """
+    if isinstance(version, int) and not isinstance(version, bool):
+        return version
+    if isinstance(version, str):
+        digits = version.removeprefix("v")
+        ref = ModelRef.parse(f"{name}@v{digits}" if digits.isdecimal() else version)
+        if ref.name == name:
+            return resolve(store, cache, ref).number
+    elif isinstance(version, ModelVersion) and version.name == name:
+        return version.number
+    received = str(version) if isinstance(version, ModelVersion) else repr(version)
+    raise UsageError(
+        f"a version of {name!r} must be its number (3 or 'v3'), a reference such as '{name}@v3', or what `resolve` returned. "
+        f"Received: {received}"
+    )
 
 
 def live(log: VersionLog, number: int, asked: str) -> ModelVersion:

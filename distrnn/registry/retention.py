@@ -30,9 +30,7 @@ class Retention:
         return self.newest is None and self.younger_than is None
 
 
-def beyond(
-    retention: Retention, versions: Sequence[tuple[int, str]], aliases: Collection[AliasRecord], now: datetime
-) -> tuple[int, ...]:
+def beyond(retention: Retention, versions: Sequence[tuple[int, str]], aliases: Collection[AliasRecord], now: datetime) -> tuple[int, ...]:
     """The numbers of the versions that may go, ascending.
 
     Args:

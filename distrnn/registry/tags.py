@@ -3,9 +3,7 @@
 All tags of a version are one document that is replaced by compare-and-swap, so of two people who tag at the same time none is lost.
 """
 
-import random
 import re
-import time
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,13 +12,13 @@ from distrnn.errors import ConflictError, IntegrityError, NotFoundError, UsageEr
 from distrnn.refs import NAME_PATTERN
 from distrnn.registry.layout import tags_key
 from distrnn.registry.manifest import LIMIT_BYTES, SCHEMA_VERSION, ModelVersion, parse_document, to_json_bytes
+from distrnn.registry.turns import turns
 from distrnn.registry.versions import VersionLog
 from distrnn.storage import Store
 
 MAX_TAGS = 64
 MAX_VALUE = 256
 _KEY = re.compile(NAME_PATTERN)
-_TRIES = 30
 
 
 def read(store: Store, name: str, number: int) -> dict[str, str]:
@@ -49,14 +47,13 @@ def change(store: Store, name: str, number: int, add: Mapping[str, str], remove:
     _check(add, remove)
     if not isinstance(VersionLog(store, name).read(number), ModelVersion):
         raise NotFoundError(f"{name}@v{number} does not exist or was deleted, so it cannot be tagged.")
-    for tried in range(_TRIES):
+    for _ in turns():
         before, tag = _read(store, name, number)
         after = dict(sorted({**{key: value for key, value in before.items() if key not in remove}, **add}.items()))
         if len(after) > MAX_TAGS:
             raise UsageError(f"a version has at most {MAX_TAGS} tags. {name}@v{number} would have {len(after)}; take some away first.")
         if after == before or store.compare_and_swap(tags_key(name, number), _to_bytes(name, number, after), tag) is not None:
             return after
-        time.sleep(random.random() * min(0.02 * (tried + 1), 0.5))  # noqa: S311
     raise ConflictError(f"the tags of {name}@v{number} are being changed by many others at once. Nothing was changed; try again.")
 
 

@@ -1,6 +1,6 @@
 """Bringing blobs into a model so that no cleaner can take them away before a manifest names them.
 
-    announce ► wait while a gc is at work ► upload what is missing ► (commit, by the caller) ► upload again what went missing
+announce ► wait while a gc is at work ► upload what is missing ► (commit, by the caller) ► upload again what went missing
 """
 
 from collections.abc import Mapping, Sequence
@@ -79,7 +79,7 @@ class Upload:
                 self._one(file, path, repair)
             return
         with ThreadPoolExecutor(min(_AT_ONCE, len(files))) as pool:
-            list(pool.map(lambda pair: self._one(*pair, repair), files))
+            list(pool.map(lambda pair: self._one(pair[0], pair[1], repair), files))
 
     def _one(self, file: FileEntry, path: Path, repair: bool) -> None:
         self.pending.renew()

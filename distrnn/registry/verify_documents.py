@@ -10,13 +10,17 @@ from distrnn.refs import check_alias
 from distrnn.registry import cards, catalog, signing, tags
 from distrnn.registry.aliases import parse_alias
 from distrnn.registry.findings import Finding, bodies, damaged
-from distrnn.registry.layout import alias_prefix, card_key, catalog_key, content_prefix, pending_prefix, tags_key
+from distrnn.registry.layout import alias_prefix, card_key, catalog_key, content_prefix, pending_prefix, signature_prefix, tags_key
 from distrnn.registry.manifest import ModelVersion, Tombstone, parse_document
 from distrnn.registry.versions import VersionLog
 from distrnn.storage import Store
 
 _TRIES = 5
 _SHOWN = 100
+Check = Callable[[Store, str, str, bytes], None]
+_ITSELF = re.compile("")
+_NOTE = re.compile(r"[0-9a-f]{64}\.json")
+_BY_KEY = re.compile(r"[0-9a-f]{16}\.json")
 _NUMBERED = re.compile(r"(\d{10})\.json")
 _SIGNATURE = re.compile(r"([0-9a-f]{64})/([0-9a-f]{16})\.json")
 
@@ -41,36 +45,21 @@ def aliases(store: Store, name: str) -> Iterator[Finding]:
 
 def documents(store: Store, name: str) -> Iterator[Finding]:
     """Notes of content, tags, cards and signatures of a model that cannot be read or are not what they say."""
-
-    def note(key: str, body: bytes) -> None:
-        document = parse_document(body, f"{store.url}/{key}")
-        if document.get("name") != name or type(document.get("number")) is not int:
-            raise IntegrityError(f"{store.url}/{key} is damaged: expected the number of a version of {name!r}. Remove the file.")
-
-    def tagged(key: str, body: bytes) -> None:
-        tags.parse(body, name, _number(key), f"{store.url}/{key}")
-
-    def card(key: str, body: bytes) -> None:
-        cards.check_document(body, name, _number(key), f"{store.url}/{key}")
-
-    yield from _read(store, content_prefix(name), re.compile(r"[0-9a-f]{64}\.json"), note)
-    yield from _read(store, tags_key(name, 0).removesuffix(f"{0:010d}.json"), _NUMBERED, tagged)
-    yield from _read(store, card_key(name, 0).removesuffix(f"{0:010d}.json"), _NUMBERED, card)
-    yield from _read(store, f"{name}/signatures/", _SIGNATURE, lambda key, body: _signature(store, name, key, body))
+    yield from _read(store, name, content_prefix(name), _NOTE, _check_note)
+    yield from _read(store, name, tags_key(name, 0).removesuffix(f"{0:010d}.json"), _NUMBERED, _check_tags)
+    yield from _read(store, name, card_key(name, 0).removesuffix(f"{0:010d}.json"), _NUMBERED, _check_card)
+    yield from _read(store, name, f"{name}/signatures/", _SIGNATURE, _check_signature)
 
 
 def documents_of(store: Store, version: ModelVersion) -> Iterator[Finding]:
     """As `documents`, of one version."""
-    name, number = version.name, version.number
-    checks: list[Callable[[], object]] = [lambda: tags.read(store, name, number), lambda: cards.history(store, version)]
-    for key, check in zip((tags_key(name, number), card_key(name, number)), checks, strict=True):
-        try:
-            check()
-        except IntegrityError as error:
-            yield damaged(key, error, str(version))
-    prefix = f"{name}/signatures/{version.hex_digest}/"
-    for found in _read(store, prefix, re.compile(r"[0-9a-f]{16}\.json"), lambda key, body: _signature(store, name, key, body)):
-        yield damaged(found.key, found.detail, str(version))
+    name, number, prefix = version.name, version.number, signature_prefix(version.name, version.hex_digest)
+    found = [
+        *_read(store, name, tags_key(name, number), _ITSELF, _check_tags),
+        *_read(store, name, card_key(name, number), _ITSELF, _check_card),
+        *_read(store, name, prefix, _BY_KEY, _check_signature),
+    ]
+    yield from (damaged(one.key, one.detail, str(version)) for one in found)
 
 
 def catalog_entry(store: Store, name: str) -> Iterator[Finding]:
@@ -119,7 +108,7 @@ def _short(value: object) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
-def _read(store: Store, prefix: str, named: re.Pattern[str], check: Callable[[str, bytes], object]) -> Iterator[Finding]:
+def _read(store: Store, name: str, prefix: str, named: re.Pattern[str], check: Check) -> Iterator[Finding]:
     """What `check` finds damaged among the documents under a prefix; what is named otherwise is none of the registry's."""
     for key, body in bodies(store, prefix):
         if body is None or not named.fullmatch(key.removeprefix(prefix)):
@@ -127,12 +116,26 @@ def _read(store: Store, prefix: str, named: re.Pattern[str], check: Callable[[st
         try:
             if isinstance(body, DistrnnError):
                 raise body
-            check(key, body)
+            check(store, name, key, body)
         except DistrnnError as error:
             yield damaged(key, error)
 
 
-def _signature(store: Store, name: str, key: str, body: bytes) -> None:
+def _check_note(store: Store, name: str, key: str, body: bytes) -> None:
+    document = parse_document(body, f"{store.url}/{key}")
+    if document.get("name") != name or type(document.get("number")) is not int:
+        raise IntegrityError(f"{store.url}/{key} is damaged: expected the number of a version of {name!r}. Remove the file.")
+
+
+def _check_tags(store: Store, name: str, key: str, body: bytes) -> None:
+    tags.parse(body, name, _number(key), f"{store.url}/{key}")
+
+
+def _check_card(store: Store, name: str, key: str, body: bytes) -> None:
+    cards.check_document(body, name, _number(key), f"{store.url}/{key}")
+
+
+def _check_signature(store: Store, name: str, key: str, body: bytes) -> None:
     """A signature must be what it says; whose it is, and whether that is anybody to trust, is not asked here."""
     digest, key_id = key[-86:-22], key[-21:-5]
     signature = signing.parse(body, name, digest, key_id, f"{store.url}/{key}")

@@ -45,12 +45,17 @@ def filesystem(url: str) -> "tuple[AbstractFileSystem, str]":
 
     Raises:
         UsageError: `url` names no storage.
+        AccessError: the profile does not exist, or its credentials cannot be had.
     """
     place = parse_url(url)
     if place.bucket is None:
         from fsspec.implementations.local import LocalFileSystem
 
         return LocalFileSystem(), place.path
-    from distrnn.storage.s3_session import connect
+    from distrnn.storage.s3_errors import classify
+    from distrnn.storage.s3_session import connect, endpoint
 
-    return connect(), f"{place.bucket}/{place.path}".rstrip("/")
+    try:
+        return connect(), f"{place.bucket}/{place.path}".rstrip("/")
+    except Exception as error:
+        raise classify(error, url, endpoint()) from error

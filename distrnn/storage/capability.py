@@ -3,13 +3,17 @@
 `If-None-Match: *` looks fine on every server when writers come one after another. *Measured*: Swift's S3 API and s3rver then let
 several of them win when they come together, and a registry on such a server would lose versions. So before the first publish a few
 writers race for one key, several times; every round must have exactly one winner.
+
+The verdict holds for a bucket of a server, and is remembered in the user's folder. A bad one is forgotten after a day, because servers
+are mended; a good one is not, because whoever wants it anew can say so (`distrnn doctor`).
 """
 
 import json
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -18,19 +22,22 @@ from threading import Barrier
 from distrnn.errors import ConflictError, DistrnnError
 from distrnn.storage.door import Store
 from distrnn.storage.local import LocalStore
+from distrnn.storage.locked import LockedStore
 
 _WRITERS = 8
 _ROUNDS = 2
 _PADDING = " " * 4096
+_ASK_AGAIN = timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a race of writers showed about a store; it holds for the whole bucket."""
+    """What a race of writers showed about a store; it holds for the whole bucket. `probed_at` is when, in UTC."""
 
     url: str
     create_if_absent: bool
     compare_and_swap: bool
+    probed_at: str = field(default="", compare=False)
 
     @property
     def decides_races(self) -> bool:
@@ -53,30 +60,58 @@ def probe(store: Store) -> Capabilities:
             with suppress(DistrnnError):
                 for key in keys:
                     store.delete(key)
-    return Capabilities(store.url, created == [1] * _ROUNDS, swapped == [1] * _ROUNDS)
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return Capabilities(store.url, created == [1] * _ROUNDS, swapped == [1] * _ROUNDS, now)
+
+
+def probe_anew(store: Store, home: Path) -> Capabilities:
+    """Probe a server, whatever is remembered of it, and remember the verdict.
+
+    Raises:
+        DistrnnError: the store cannot be written at all.
+    """
+    found = probe(store)
+    verdict = _verdict(store, home)
+    LocalStore(verdict.parent).put(verdict.name, json.dumps(asdict(found)).encode())
+    return found
 
 
 def require_races(store: Store, home: Path) -> None:
-    """Probe a server that has not been probed from here before; a good verdict is remembered.
+    """Make sure that races of writers are decided: by a folder, by a lock, or by a server that was probed from here.
 
+    Args:
+        store: where something is going to be published.
+        home: the user's folder, where verdicts are remembered.
     Raises:
         ConflictError: the server lets several writers win.
+        DistrnnError: the server has to be probed and cannot be written.
     """
-    if isinstance(store, LocalStore):
+    if store.is_local or isinstance(store, LockedStore):
         return
-    place = f"{getattr(store, 'endpoint', '')} {store.url.split('/')[2:3]}"
-    verdict = home / "cache" / "capabilities" / f"{sha256(place.encode()).hexdigest()[:32]}.json"
-    if verdict.exists():
-        return
-    found = probe(store)
+    found = _remembered(_verdict(store, home)) or probe_anew(store, home)
     if not found.decides_races:
         raise ConflictError(
-            f"{store.url} cannot decide a race: of {_WRITERS} writers that created one key at the same time, more than one (or none) was "
-            "told that it won, so two publishers could overwrite each other. Nothing was "
-            "published. Use a server that honours If-None-Match and "
-            "If-Match on PUT, or a folder."
+            f"{store.url} cannot decide a race: of {_WRITERS} writers that wrote one key at the same time, more than one (or none) was "
+            f"told that it won, so two publishers could overwrite each other (found out at {found.probed_at}). Nothing was published. Use "
+            "a server that honours If-None-Match and If-Match on PUT, or a folder; or name the lock that every writer holds with --lock "
+            "URL (DISTRNN_LOCK): a file on a shared file system, or ray://NAME in the cluster."
         )
-    LocalStore(verdict.parent).put(verdict.name, json.dumps(asdict(found)).encode())
+
+
+def _verdict(store: Store, home: Path) -> Path:
+    """Where the verdict about the store's bucket is remembered."""
+    bucket = store.url.removeprefix("s3://").partition("/")[0]
+    return home / "cache" / "capabilities" / f"{sha256(f'{store.endpoint} {bucket}'.encode()).hexdigest()[:32]}.json"
+
+
+def _remembered(verdict: Path) -> Capabilities | None:
+    """The verdict in a file; None where it is absent, of no use, or bad and a day old."""
+    try:
+        found = Capabilities(**json.loads(verdict.read_bytes()))
+        age = datetime.now(UTC) - datetime.fromisoformat(found.probed_at)
+    except (FileNotFoundError, TypeError, ValueError):
+        return None
+    return found if found.decides_races or age < _ASK_AGAIN else None
 
 
 def _race(pool: ThreadPoolExecutor, write: "partial[bool]") -> int:

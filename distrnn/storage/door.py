@@ -54,6 +54,10 @@ class Store(Protocol):
     def is_local(self) -> bool:
         """Whether this is a folder."""
 
+    @property
+    def endpoint(self) -> str:
+        """The server, as the user knows it; empty for a folder."""
+
     def read(self, key: str, *, limit_bytes: int | None = None) -> bytes:
         """The body of `key`.
 

@@ -43,6 +43,11 @@ class LocalStore:
         """The folder's absolute path."""
         return str(self.root)
 
+    @property
+    def endpoint(self) -> str:
+        """Empty: there is no server."""
+        return ""
+
     def local_path(self, key: str) -> Path:
         """The file of `key`, whether it exists or not."""
         return self.root / check_key(key)
@@ -112,7 +117,9 @@ class LocalStore:
         digest = hashlib.sha256()
 
         def copy(target: BinaryIO) -> None:
-            with path.open("rb") as source:
+            with os_errors(path):
+                source = path.open("rb")
+            with source:
                 while piece := source.read(_PIECE_BYTES):
                     target.write(piece)
                     digest.update(piece)

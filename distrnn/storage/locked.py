@@ -48,6 +48,11 @@ class LockedStore:
         """Whether the other store is a folder."""
         return self.store.is_local
 
+    @property
+    def endpoint(self) -> str:
+        """The other store's."""
+        return self.store.endpoint
+
     def create_if_absent(self, key: str, body: bytes) -> bool:
         """Write `body` unless the key exists."""
         with self._turn(key):

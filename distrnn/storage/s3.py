@@ -4,7 +4,6 @@ Commits are a single PUT with a condition (a conditional multipart completion is
 direct, and a write whose answer was lost is recognised by reading the key back: it holds the writer's own body or somebody else's.
 """
 
-import os
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,9 +16,10 @@ from fsspec.asyn import sync
 
 from distrnn.errors import DistrnnError, NotFoundError
 from distrnn.storage.door import Entry, Upload, check_key, check_size
+from distrnn.storage.local_errors import os_errors
 from distrnn.storage.s3_download import download
 from distrnn.storage.s3_errors import classify
-from distrnn.storage.s3_session import PATIENCE_S, shared
+from distrnn.storage.s3_session import PATIENCE_S, endpoint, is_anonymous, shared
 from distrnn.storage.s3_transfer import fetch_all
 from distrnn.storage.s3_upload import upload
 
@@ -53,8 +53,8 @@ class S3Store:
 
     @property
     def endpoint(self) -> str:
-        """The server, as the AWS variables name it."""
-        return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or "the S3 endpoint"
+        """The server, as the AWS variables or the profile name it."""
+        return endpoint()
 
     def local_path(self, key: str) -> None:
         """None: there is no file."""
@@ -124,8 +124,10 @@ class S3Store:
     def put_file(self, key: str, path: Path, *, sha256: str | None = None) -> None:
         """Write or replace `key`, in several parts at once where the file is large."""
         fs = self._fs()
-        with self._errors(key):
-            sync(fs.loop, upload, fs, self.bucket, self._full(key), path, sha256)
+        with os_errors(path):
+            file = path.open("rb")
+        with file, self._errors(key):
+            sync(fs.loop, upload, fs, self.bucket, self._full(key), file, sha256)
 
     def get_file(
         self,
@@ -280,4 +282,5 @@ class _Errors:
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, Exception):
-            raise classify(error, f"s3://{self.store.bucket}/{self.store.prefix}{self.key}", self.store.endpoint) from error
+            url = f"s3://{self.store.bucket}/{self.store.prefix}{self.key}"
+            raise classify(error, url, self.store.endpoint, anonymous=is_anonymous()) from error

@@ -60,7 +60,10 @@ async def download(
         aiohttp.ClientError: the server cannot be reached.
     """
     source = _Source(fs, bucket, key)
-    with os_errors(path), Partial(path, keep=resume) as partial, ThreadPoolExecutor(1, "download") as disk:
+    # A connection that fails is an OSError too, so what is about the file is told apart where it is touched
+    with os_errors(path):
+        opened = Partial(path, keep=resume)
+    with opened as partial, ThreadPoolExecutor(1, "download") as disk:
         await _Copy(source, partial, update, disk, path).run(limit_bytes)
 
 
@@ -177,7 +180,7 @@ class _Copy:
             except Exception as error:
                 kind = self._source.kind(error)
                 if kind == "range" and start == 0:
-                    self._partial.begin(0, "")
+                    self._start(0, "")
                     return None, 0
                 if kind == "range":
                     start, end = 0, most_bytes
@@ -185,8 +188,12 @@ class _Copy:
                     raise
             await patience.pause()
         self._origin, size_bytes = _identity(answer)
-        self._partial.begin(size_bytes if limit_bytes is None else min(size_bytes, limit_bytes + 1), self._origin)
+        self._start(size_bytes if limit_bytes is None else min(size_bytes, limit_bytes + 1), self._origin)
         return answer, start
+
+    def _start(self, size_bytes: int, origin: str) -> None:
+        with os_errors(self._path):
+            self._partial.begin(size_bytes, origin)
 
     async def _bring(self, part: _Part, answer: aiohttp.ClientResponse | None) -> None:
         """Bring one part; what breaks off is asked for again by itself."""
@@ -250,7 +257,9 @@ class _Copy:
     def _follow(self, at_most: int) -> None:
         """Hash chunks that came before their turn."""
         while self._update is not None and at_most and self._next < self._partial.chunks and self._partial.has(self._next):
-            self._update(self._partial.read(self._next))
+            with os_errors(self._path):
+                chunk = self._partial.read(self._next)
+            self._update(chunk)
             self._next += 1
             at_most -= 1
 

@@ -5,6 +5,7 @@ s3fs turns one server answer into several exceptions, depending on the call, so 
 """
 
 import errno
+import re
 from collections.abc import Iterator
 
 import aiohttp
@@ -40,16 +41,20 @@ _UNREACHABLE = (
     aiohttp.ClientConnectorError,
     aiohttp.ConnectionTimeoutError,
 )
+_NOT_FOUND = "Unable to locate credentials"
+# What stands after it may sign a request
+_QUERY = re.compile(r"\?[^\s'\")]*")
 _CREDENTIALS = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile (AWS_PROFILE) or the machine's role"
 
 
-def classify(error: BaseException, url: str, endpoint: str) -> DistrnnError:
+def classify(error: BaseException, url: str, endpoint: str, *, anonymous: bool = False) -> DistrnnError:
     """The DistrnnError that stands for `error`.
 
     Args:
         error: what s3fs, botocore or aiohttp raised.
         url: `s3://bucket/key` that was asked for.
         endpoint: the server, as the user knows it.
+        anonymous: the request was not signed, because there are no credentials.
     """
     if isinstance(error, DistrnnError):
         return error
@@ -57,9 +62,10 @@ def classify(error: BaseException, url: str, endpoint: str) -> DistrnnError:
         response = getattr(cause, "response", None)
         if isinstance(response, dict):
             status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode") or 0)
-            return _from_answer(status, str(response.get("Error", {}).get("Code") or ""), url, endpoint)
+            found = _from_answer(status, str(response.get("Error", {}).get("Code") or ""), url, endpoint)
+            return _without_credentials(url, _NOT_FOUND) if anonymous and isinstance(found, AccessError) else found
         if isinstance(cause, _NO_CREDENTIALS):
-            return AccessError(f"no usable credentials for {url} ({cause}). Expected them in {_CREDENTIALS}.")
+            return _without_credentials(url, str(cause))
         if isinstance(
             cause, (boto.ParamValidationError, boto.NoRegionError, boto.InvalidRegionError, boto.InvalidEndpointConfigurationError)
         ):
@@ -72,8 +78,12 @@ def classify(error: BaseException, url: str, endpoint: str) -> DistrnnError:
             return UsageError(f"AWS_ENDPOINT_URL must be http://host:port or https://host. Received: {endpoint}")
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT) and error.filename:
         return classify_os_error(error, error.filename)
-    reason = f"{type(error).__name__}: {error}".rstrip(": ")
+    reason = _QUERY.sub("", f"{type(error).__name__}: {error}").rstrip(": ")
     return StorageError(f"{endpoint} broke off the answer for {url} ({reason}). Run this again.", kind="transient")
+
+
+def _without_credentials(url: str, reason: str) -> AccessError:
+    return AccessError(f"no usable credentials for {url} ({reason}). Expected them in {_CREDENTIALS}.", kind="denied")
 
 
 def _from_answer(status: int, code: str, url: str, endpoint: str) -> DistrnnError:

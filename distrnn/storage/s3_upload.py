@@ -9,8 +9,7 @@ import hashlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import s3fs
 import yarl
@@ -27,29 +26,31 @@ _TRIES = 4
 T = TypeVar("T")
 
 
-async def upload(fs: s3fs.S3FileSystem, bucket: str, key: str, path: Path, sha256: str | None) -> None:
+async def upload(fs: s3fs.S3FileSystem, bucket: str, key: str, file: BinaryIO, sha256: str | None) -> None:
     """Write or replace an object with a file; see `Store.put_file`.
 
     Raises:
         ConflictError: the bytes that were read have another digest.
-        FileNotFoundError: there is no such file.
         DistrnnError: the server does not take it.
     """
     digest = hashlib.sha256()
 
-    def read(file: BinaryIO) -> bytes:
+    def read() -> bytes:
         piece = file.read(PART_BYTES)
         digest.update(piece)
         return piece
 
-    with path.open("rb") as file:
-        first = await asyncio.to_thread(read, file)
-        second = await asyncio.to_thread(read, file) if len(first) == PART_BYTES else b""
-        if not second:
-            _require(digest.hexdigest(), sha256, path)
-            await _again(lambda: _put(fs, first, "put_object", Bucket=bucket, Key=key), bucket, key)
-            return
-        await _upload_parts(fs, bucket, key, [first, second], lambda: read(file), lambda: _require(digest.hexdigest(), sha256, path))
+    def require() -> None:
+        if sha256 is not None and digest.hexdigest() != sha256:
+            raise ConflictError(f"{file.name} changed: expected sha256 {sha256}. Received: {digest.hexdigest()}.", kind="changed")
+
+    first = await asyncio.to_thread(read)
+    second = await asyncio.to_thread(read) if len(first) == PART_BYTES else b""
+    if second:
+        await _upload_parts(fs, bucket, key, [first, second], read, require)
+        return
+    require()
+    await _again(lambda: _put(fs, first, "put_object", Bucket=bucket, Key=key), bucket, key)
 
 
 async def _upload_parts(
@@ -74,8 +75,7 @@ async def _upload_parts(
                 broken.result()
         tags = await asyncio.gather(*tasks)
         require()
-        parts = [{"PartNumber": number, "ETag": tag} for number, tag in enumerate(tags, 1)]
-        await fs._call_s3("complete_multipart_upload", **target, MultipartUpload={"Parts": parts})
+        await _complete(fs, target, tags)
     except BaseException:
         for task in tasks:
             task.cancel()
@@ -83,6 +83,20 @@ async def _upload_parts(
         with suppress(Exception):
             await fs._call_s3("abort_multipart_upload", **target)
         raise
+
+
+async def _complete(fs: s3fs.S3FileSystem, target: dict[str, Any], tags: list[str]) -> None:
+    """Make an object of the parts. Repeated after an answer that was lost, the upload is gone: then the object is looked at."""
+    parts = [{"PartNumber": number, "ETag": tag} for number, tag in enumerate(tags, 1)]
+    try:
+        await fs._call_s3("complete_multipart_upload", **target, MultipartUpload={"Parts": parts})
+    except Exception as error:
+        if classify(error, "", "").fields.get("kind") != "key":
+            raise
+        found = await fs._call_s3("head_object", Bucket=target["Bucket"], Key=target["Key"])
+        digests = b"".join(bytes.fromhex(tag.strip('"')) for tag in tags)
+        if found["ETag"].strip('"') != f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(tags)}":
+            raise
 
 
 async def _put(fs: s3fs.S3FileSystem, body: bytes, method: str, **parameters: object) -> str:
@@ -112,8 +126,3 @@ async def _again(attempt: Callable[[], Awaitable[T]], bucket: str, key: str) -> 
                 raise
         await asyncio.sleep(0.1 * 2**tried)
     return await attempt()
-
-
-def _require(received: str, expected: str | None, path: Path) -> None:
-    if expected is not None and received != expected:
-        raise ConflictError(f"{path} changed: expected sha256 {expected}. Received: {received}.", kind="changed")

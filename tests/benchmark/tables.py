@@ -25,10 +25,10 @@ def made_on(packages: Sequence[str] = (), *programs: str) -> str:
     return f"{datetime.now(UTC).date().isoformat()}, {os.cpu_count()} cores, {platform.machine()}, {', '.join(versions)}"
 
 
-def publish(part: str, lines: Sequence[str]) -> None:
-    """Print a part of the README, and with BENCH_README=1 put it there between its marks."""
+def publish(part: str, lines: Sequence[str], *, complete: bool) -> None:
+    """Print a part of the README, and with BENCH_README=1 put it there between its marks, if it is complete."""
     print("\n" + "\n".join(lines))
-    if os.environ.get(WRITE) == "1":
+    if os.environ.get(WRITE) == "1" and complete:
         begin, end = f"<!-- {part}: written by {WRITE}=1 make bench -->", f"<!-- end of {part} -->"
         text = README.read_text(encoding="utf-8")
         before, after = text[: text.index(begin) + len(begin)], text[text.index(end) :]

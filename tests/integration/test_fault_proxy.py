@@ -29,7 +29,7 @@ def test_one_fault_is_not_noticed(proxied, fault):
     assert store.compare_and_swap("key", second, tag) is not None
     assert store.compare_and_swap("key", first, tag) is None
     assert store.read("key") == second
-    assert proxy.faults == {fault.kind: 3}
+    assert proxy.faults == {fault: 3}
 
 
 def test_bodies_are_streamed_and_counted(proxied, tmp_path):

@@ -358,7 +358,8 @@ def test_a_promotion_guards_its_alias(registry, folder):
         ("promote", 1, 3, False, None),
         ("set", 3, 1, True, "v3 is slow"),
     ]
-    assert history[1].decision["rules"][1] == {"metric": "accuracy", "candidate": 0.8, "holder": 0.81, "required": 0.81, "passed": False}
+    figures = {"candidate": 0.8, "holder": 0.81, "required": 0.81, "passed": False}
+    assert history[1].decision["rules"][1] == {"metric": "accuracy", "slice": None, "examples": None, **figures}
 
 
 def test_a_promotion_is_decided_again_when_the_holder_changes(registry, store, folder):

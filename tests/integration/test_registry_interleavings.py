@@ -263,6 +263,7 @@ def test_the_catalog_is_exact_when_nobody_is_announced(monkeypatch, new_store, o
     assert ends == {"publisher done": tried, "mover done": tried}
 
 
+@pytest.mark.slow
 def test_a_reader_beside_a_publisher_a_deletion_and_a_gc(monkeypatch, orphaned, folder, tmp_path):
     source = folder(NEW)
 
@@ -281,6 +282,7 @@ def test_a_reader_beside_a_publisher_a_deletion_and_a_gc(monkeypatch, orphaned, 
     assert tried > 20
 
 
+@pytest.mark.slow
 def test_gc_with_a_retention_and_a_mover_to_what_it_deletes(monkeypatch, new_store, orphaned, folder):
     def prepare(store: Store) -> None:
         orphaned(store)

@@ -230,18 +230,6 @@ def test_wrong_credentials_are_refused(rgw_s3, monkeypatch, key, said):
         assert "not-the-secret" not in caught.value.message
 
 
-def test_missing_credentials_are_asked_for(monkeypatch):
-    S3Server("moto", "http://127.0.0.1:1").use(monkeypatch)
-    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
-    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    with pytest.raises(AccessError) as caught:
-        open_store("s3://models/x").read("a")
-    assert caught.value.message == (
-        "no usable credentials for s3://models/x/a (Unable to locate credentials). Expected them in AWS_ACCESS_KEY_ID and "
-        "AWS_SECRET_ACCESS_KEY, a profile (AWS_PROFILE) or the machine's role."
-    )
-
-
 def test_a_server_that_is_not_there_is_given_up_soon(monkeypatch):
     endpoint = f"http://127.0.0.1:{free_ports(1)[0]}"
     S3Server("moto", endpoint).use(monkeypatch)

@@ -18,7 +18,7 @@ from distrnn.registry.manifest import FileEntry, Manifest, ModelVersion, digest_
 from distrnn.registry.pull import pull
 from distrnn.registry.together import together
 from distrnn.storage.local import LocalStore
-from distrnn.storage.partial import CHUNK_BYTES, Partial
+from distrnn.storage.partial import Partial
 
 FILES = {"preprocessing.json": b"{}", "numpy/model.json": b"layers", "numpy/weights.npz": bytes(range(256))}
 
@@ -83,7 +83,7 @@ def test_versions_that_share_a_file_fetch_it_once_and_do_not_hash_it_again(cache
     assert (sorted(source.fetched), hashed) == (sorted(FILES), [])
 
 
-def test_what_leaves_nothing_behind_but_the_version(cache):
+def test_a_pull_leaves_the_version_and_nothing_else(cache):
     bring(cache, Source())
     assert sorted(path.name for path in cache.root.iterdir()) == ["blobs", "folders", "locks", "manifests", "partial", "seen", "temporary"]
     assert [list((cache.root / name).iterdir()) for name in ("partial", "temporary")] == [[], []]
@@ -162,7 +162,7 @@ def test_a_cache_that_cannot_be_written_is_read(cache, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        (bytes(256), "expected sha256 40aff2e9d2d8…, received 5341e6b2646…"),
+        (bytes(256), f"expected sha256 40aff2e9d2d8…, received {sha256(bytes(256)).hexdigest()[:12]}…"),
         (bytes(255), "expected 256 bytes, received 255 bytes"),
         (b"", "expected 256 bytes, received 0 bytes"),
         (bytes(257), "expected 256 bytes, received more than 256 bytes"),
@@ -174,8 +174,10 @@ def test_what_does_not_match_is_named_and_not_kept(cache, body, said):
     source.bodies[digest] = body
     with pytest.raises(IntegrityError) as caught:
         bring(cache, source)
-    start = said.rstrip("…").rpartition("received ")[0]
-    assert f"numpy/weights.npz of imdb@v1 is damaged in the registry: {start}" in caught.value.message
+    assert caught.value.message == (
+        f"numpy/weights.npz of imdb@v1 is damaged in the registry: {said}. Nothing was kept. "
+        "Publish the model again, or pull another version."
+    )
     assert caught.value.fields == {"file": "numpy/weights.npz", "version": "imdb@v1"}
     kept = {sha256(path.read_bytes()).hexdigest() for path in cache.root.rglob("*") if path.is_file() and path.parent.name != "locks"}
     assert sha256(body).hexdigest() not in kept or body == b""
@@ -234,11 +236,12 @@ def test_when_one_fails_the_others_stop(cache):
         begun.wait(timeout=10)
         if file.path == "numpy/0":
             raise NotFoundError("gone")
-        with pytest.raises(DistrnnError, match="given up"):
+        try:
             while True:
                 update(b"")
-        ended.append(file.path)
-        raise StorageError("stopped")
+        except DistrnnError:
+            ended.append(file.path)
+            raise
 
     with pytest.raises(NotFoundError):
         bring(cache, fetch, version_of(files))
@@ -359,7 +362,3 @@ def test_the_manifest_is_kept_while_its_files_arrive(cache):
     with pytest.raises(StorageError):
         bring(cache, lambda *_: (_ for _ in ()).throw(StorageError("broken off")))
     assert json.loads(cache.manifest(VERSION.hex_digest))["number"] == 1
-
-
-def test_chunks_are_small_against_a_range():
-    assert CHUNK_BYTES == 1 << 20

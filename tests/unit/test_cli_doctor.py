@@ -79,6 +79,7 @@ def test_healthy_machine(cli, tmp_path):
         "usable": True,
         "create_if_absent": True,
         "compare_and_swap": True,
+        "probed_at": None,
         "problem": None,
     }
 
@@ -102,23 +103,41 @@ def test_place_that_cannot_be_written_is_named_and_exits_1(cli, tmp_path):
     assert found["problem"] == f"{tmp_path}/file/registry cannot be written: not a directory. Choose another place with DISTRNN_REGISTRY."
 
 
+REFUSED = "s3://bb/a cannot decide a race of writers, so models can be published there only with a lock (DISTRNN_LOCK, --lock URL)."
+GOOD, BAD = (Capabilities("s3://bb/a", won, True, "2026-01-02T03:04:05+00:00") for won in (True, False))
+
+
 @pytest.mark.parametrize(
-    ("verdict", "usable", "problem"),
-    [
-        (Capabilities("s3://bb/a", True, True), True, None),
-        (Capabilities("s3://bb/a", False, True), False, "s3://bb/a cannot decide a race of writers, so no model can be published there."),
-    ],
+    ("verdict", "lock", "usable", "problem"), [(GOOD, None, True, None), (BAD, None, False, REFUSED), (BAD, "/srv/lock", True, None)]
 )
-def test_server_is_raced(monkeypatch, verdict, usable, problem):
-    monkeypatch.setattr("distrnn.storage.capability.probe", lambda _store: verdict)
-    found = doctor.place("s3://bb/a", "DISTRNN_REGISTRY")
-    assert (found["usable"], found["create_if_absent"], found["problem"]) == (usable, verdict.create_if_absent, problem)
+def test_server_is_raced(monkeypatch, verdict, lock, usable, problem):
+    monkeypatch.setattr("distrnn.storage.capability.probe_anew", lambda _store, _home: verdict)
+    assert doctor.place("s3://bb/a", "DISTRNN_REGISTRY", lock=lock) == {
+        "url": "s3://bb/a",
+        "setting": "DISTRNN_REGISTRY",
+        "usable": usable,
+        "create_if_absent": verdict.create_if_absent,
+        "compare_and_swap": True,
+        "probed_at": "2026-01-02T03:04:05+00:00",
+        "problem": problem,
+    }
+
+
+def test_server_is_shown_with_what_was_found_out_and_when(cli, monkeypatch):
+    monkeypatch.setattr("distrnn.storage.capability.probe_anew", lambda _store, _home: BAD)
+    done = cli("doctor", "--registry", "s3://bb/a")
+    assert ["registry", "s3://bb/a", "no", "no", "2026-01-02T03:04:05+00:00", "DISTRNN_REGISTRY"] in map(
+        str.split, done.stdout.splitlines()
+    )
+    assert (done.exit_code, REFUSED in done.stdout) == (1, True)
+    monkeypatch.setenv("DISTRNN_LOCK", "/srv/lock")
+    assert cli("doctor", "--registry", "s3://bb/a").exit_code == 0
 
 
 def test_server_that_denies_access_is_a_finding(monkeypatch):
-    def deny(_store):
+    def deny(_store, _home):
         raise AccessError("s3://bucket: access denied")
 
-    monkeypatch.setattr("distrnn.storage.capability.probe", deny)
+    monkeypatch.setattr("distrnn.storage.capability.probe_anew", deny)
     found = doctor.place("s3://bucket/a", "DISTRNN_REGISTRY")
     assert (found["usable"], found["problem"]) == (False, "s3://bucket: access denied")

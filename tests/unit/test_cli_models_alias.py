@@ -135,3 +135,21 @@ def test_guard_that_makes_no_sense(cli, published, arguments, message):
     done = cli("models", "alias", "guard", "reviews", "production", *arguments)
     assert done.exit_code == 2
     assert message is None or done.stderr == f"error: {message}\n"
+
+
+def test_writer_holds_the_lock_that_was_named(cli, published, tmp_path, monkeypatch):
+    assert cli("models", "alias", "set", "reviews", "candidate", "2", "--lock", tmp_path / "one.lock").exit_code == 0
+    monkeypatch.setenv("DISTRNN_LOCK", f"file://{tmp_path}/two.lock")
+    assert cli("models", "tag", "reviews@v1", "stage=tested").exit_code == 0
+    assert [(tmp_path / name).exists() for name in ("one.lock", "two.lock")] == [True, True]
+
+
+def test_lock_of_another_kind_is_a_usage_error(cli, published):
+    done = cli("models", "alias", "set", "reviews", "candidate", "2", "--lock", "redis://host")
+    assert (done.exit_code, "Received: redis://host" in done.stderr) == (2, True)
+
+
+def test_lock_in_the_cluster_needs_its_packages(cli, published, monkeypatch):
+    monkeypatch.setattr("distrnn.cli.extras.find_spec", lambda name: None if name == "ray" else name)
+    done = cli("models", "alias", "set", "reviews", "candidate", "2", "--lock", "ray://registry")
+    assert (done.exit_code, done.stderr.startswith("error: distrnn --lock ray://… needs packages")) == (1, True)

@@ -8,6 +8,7 @@ import pytest
 
 from distrnn.registry import Rule
 from distrnn.registry.rules import Slice
+from distrnn.storage import open_store
 
 BETTER = "accuracy min=0.9 better_than=production"
 
@@ -145,3 +146,15 @@ def empty(folder):
 
 def test_nothing_to_go_back_to(cli, published):
     assert cli("models", "rollback", "reviews", "production").exit_code == 3
+
+
+def test_slice_is_measured_on_the_evaluation_set_itself(cli, published, tmp_path, tiny_classifier, keep_evaluation_set):
+    texts = ["a good film", "a bad film", "good good good good", "bad bad bad bad"]
+    digest = keep_evaluation_set(open_store(str(tmp_path / "texts")), texts, [1, 0, 1, 0])
+    metadata = {"task": "classifier", "labels": ["negative", "positive"], "metrics": {}, "lineage": {"evaluation_set": digest}}
+    version = published.publish("judged", tiny_classifier("judged", seed=4), metadata=metadata)
+    rules = ["--rule", "accuracy min=0", "--rule", "accuracy min=0 min_tokens=4"]
+    done = cli("models", "promote", str(version), "production", *rules, "--storage", tmp_path / "texts", "--json")
+    checks = json.loads(done.stdout)["rules"]
+    assert (done.exit_code, [(check["examples"], check["passed"]) for check in checks]) == (0, [(4, True), (2, True)])
+    assert checks[1]["slice"] == {"min_tokens": 4, "max_tokens": None, "label": None}

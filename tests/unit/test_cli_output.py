@@ -88,7 +88,7 @@ def test_items_of_the_array_appear_as_they_are_read(capsys):
             seen.append(capsys.readouterr().out)
 
     assert Output(json=True).stream(COLUMNS, rows()) == 2
-    assert seen[0] == '[\n  {\n    "number": 0,\n    "loss": null\n  }'
+    assert seen[0] == '[\n{"number": 0, "loss": null}'
     assert [item["number"] for item in json.loads("".join([*seen, capsys.readouterr().out]))] == [0, 1]
 
 

@@ -68,10 +68,23 @@ def test_a_refusal_leaves_the_set_and_the_rules(registry, publish):
     registry.promote(first, "production", BETTER)
     measured = Measured({(1, THEIRS): {None: {"accuracy": 0.9}}})
     others = [Rule("accuracy", min=0.1, better_than="production")]
-    decision = registry.promote(second, "production", others, measure=measured, replace_evaluation_set=True)
+    decision = registry.promote(second, "production", others, measure=measured, replace_evaluation_set=True, run_id="r")
     record = registry.alias("m", "production")
     assert (decision.promoted, decision.replaced_rules, record.evaluation_set, record.rules) == (False, (), OURS, tuple(BETTER))
     assert last(registry).decision == decision.to_json()
+
+
+def test_other_rules_than_the_guards_are_a_runs_to_give(registry, publish):
+    first, second = publish(0.8), publish(0.7)
+    registry.promote(first, "production", [Rule("accuracy", min=0.75)])
+    lax = [Rule("accuracy", min=0.1)]
+    with pytest.raises(GateRefusedError) as caught:
+        registry.promote(second, "production", lax)
+    assert caught.value.message == (
+        "alias 'production' of 'm' is guarded by other rules (accuracy min=0.75). Nothing was moved. Leave --rule out to decide by those, "
+        "or overrule them with --force --reason TEXT."
+    )
+    assert registry.promote(second, "production", lax, run_id="r").promoted
 
 
 def test_a_set_that_is_not_there_replaces_none(registry, publish):
