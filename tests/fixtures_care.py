@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -43,14 +44,14 @@ def small_registry(care_home: Path) -> Registry:
 
 @pytest.fixture
 def publish_small(tmp_path: Path) -> Callable[..., ModelVersion]:
-    """A function that publishes small versions, each with other weights."""
-    made = []
+    """A function that publishes small versions, each with other weights; a file that is given as empty is left out."""
+    numbers = count(1)
 
     def make(registry: Registry, name: str = "imdb", **files: bytes) -> ModelVersion:
-        made.append(name)
-        chosen = {**SMALL, "numpy/weights.npz": f"weights {len(made)}".encode(), **{path: body for path, body in files.items() if body}}
-        left = {path: body for path, body in chosen.items() if path not in files or files[path]}
-        return registry.publish(name, write_files(tmp_path / f"model-{len(made)}", left), metadata={"metrics": {"accuracy": 0.8}})
+        number = next(numbers)
+        chosen = {**SMALL, "numpy/weights.npz": f"weights {number}".encode(), **files}
+        folder = write_files(tmp_path / f"model-{number}", {path: body for path, body in chosen.items() if body or path not in files})
+        return registry.publish(name, folder, metadata={"metrics": {"accuracy": 0.8}})
 
     return make
 

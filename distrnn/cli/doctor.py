@@ -38,16 +38,18 @@ def place(url: str, setting: str, *, lock: str | None = None) -> dict[str, Any]:
         setting: the environment variable that says so.
         lock: decides the races of writers there, if the server cannot.
     Returns:
-        `url`, `setting`, `usable`, `create_if_absent` and `compare_and_swap` (None where it was not found out), `probed_at` (when it
-        was found out on a server), `problem`.
+        `url`, `setting`, `usable`, `endpoint` (the server; None for a folder), `create_if_absent` and `compare_and_swap` (None where it
+        was not found out), `probed_at` (when it was found out on a server), `problem`.
     """
+    from distrnn.storage import open_store
     from distrnn.storage.locations import parse_url
 
-    found = {"url": url, "setting": setting, "usable": True, "create_if_absent": None, "compare_and_swap": None}
-    found |= {"probed_at": None, "problem": None}
+    found: dict[str, Any] = {"url": url, "setting": setting, "usable": True, "endpoint": None}
+    found |= {"create_if_absent": None, "compare_and_swap": None, "probed_at": None, "problem": None}
     try:
         parsed = parse_url(url)
         if parsed.bucket is not None:
+            found["endpoint"] = open_store(url).endpoint
             return found | _raced(url, lock)
         _try_folder(Path(parsed.path))
     except DistrnnError as error:
@@ -106,8 +108,13 @@ def _blocks(document: dict[str, Any]) -> Iterator[Block]:
     rows = [[name, it["installed"], "" if it["installed"] else it["install"]] for name, it in document["extras"].items()]
     yield Table(["extra", "installed", "to install"], rows)
     places = document["places"].items()
+    rows = [[name, found["url"], found["usable"], _decides_races(found), found["setting"]] for name, found in places]
+    yield Table(["place", "where", "usable", "decides races", "set with"], rows)
     rows = [
-        [name, found["url"], found["usable"], _decides_races(found), found["probed_at"] or "", found["setting"]] for name, found in places
+        [name, found["endpoint"], found["create_if_absent"], found["compare_and_swap"], found["probed_at"] or ""]
+        for name, found in places
+        if found["endpoint"]
     ]
-    yield Table(["place", "where", "usable", "decides races", "probed at", "set with"], rows)
+    if rows:
+        yield Table(["place", "server", "create if absent", "compare and swap", "probed at"], rows)
     yield from (found["problem"] for _, found in places if found["problem"])

@@ -4,7 +4,7 @@ from importlib.util import find_spec
 
 from distrnn.errors import MissingExtraError
 
-PACKAGES = {"sign": ("cryptography",), "train": ("ray", "tensorflow", "keras", "pyarrow", "matplotlib", "jinja2")}
+PACKAGES = {"sign": ("cryptography",), "submit": ("ray",), "train": ("ray", "tensorflow", "keras", "pyarrow", "matplotlib", "jinja2")}
 
 
 def install_command(extra: str) -> str:

@@ -69,7 +69,7 @@ def confirm(question: str, yes: bool) -> None:
 
 def _lock(url: str) -> "Lock":
     if url.startswith(IN_CLUSTER):
-        require("train", "--lock ray://…")
+        require("submit", "--lock ray://…")
         from distrnn.cluster.lock import open_lock as open_actor
 
         return open_actor(url)

@@ -97,7 +97,7 @@ def run_workflow(
         loaded = load_workflow(workflow_path, options.overrides)
         stack.enter_context(names_file(loaded))
         runs = RunStore(storage_of(loaded))
-        target = Registry(options.registry, lock=_lock(options.lock)) if loaded.workflow.register_ else None
+        target = Registry(options.registry, lock=_lock(options.lock, options.address)) if loaded.workflow.register_ else None
         if target is not None and loaded.workflow.register_ is not None:
             target.check_publish(loaded.workflow.register_.name)
         if document is not None:
@@ -271,13 +271,13 @@ class _Run:
         return decision
 
 
-def _lock(url: str | None) -> "Lock | None":
+def _lock(url: str | None, address: str | None) -> "Lock | None":
     if url is None:
         return None
     if url.startswith("ray://"):
         from distrnn.cluster.lock import open_lock as open_actor
 
-        return open_actor(url)
+        return open_actor(url, address)
     from distrnn.storage.locks import open_lock
 
     return open_lock(url)

@@ -50,11 +50,9 @@ crash                  Before the commit: blobs nobody refers to, and an announc
 
 from distrnn.registry.aliases import AliasRecord, Move
 from distrnn.registry.catalog import Summary
-from distrnn.registry.maintenance import Maintenance
 from distrnn.registry.manifest import FileEntry, Manifest, ModelVersion
 from distrnn.registry.promotion import Check, Decision, decide
 from distrnn.registry.registry import Registry
-from distrnn.registry.retention import Retention
 from distrnn.registry.rules import Rule, Slice
 
 __all__ = [
@@ -62,12 +60,10 @@ __all__ = [
     "Check",
     "Decision",
     "FileEntry",
-    "Maintenance",
     "Manifest",
     "ModelVersion",
     "Move",
     "Registry",
-    "Retention",
     "Rule",
     "Slice",
     "Summary",

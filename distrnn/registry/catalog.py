@@ -169,7 +169,15 @@ def _newest(store: Store, name: str, known: int) -> tuple[int, VersionSummary | 
     log = VersionLog(store, name)
     head = log.head(known)
     latest = log.latest(head)
-    return head, VersionSummary.of(latest, read_tags(store, name, latest.number)) if latest else None
+    return head, VersionSummary.of(latest, _tags(store, latest)) if latest else None
+
+
+def _tags(store: Store, version: ModelVersion) -> dict[str, str]:
+    """A version's tags; damaged ones are for `verify` to tell, and stop nobody from listing models."""
+    try:
+        return read_tags(store, version.name, version.number)
+    except IntegrityError:
+        return {}
 
 
 def _held(record: Any) -> HeldAlias:

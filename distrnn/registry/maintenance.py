@@ -5,7 +5,7 @@ from datetime import timedelta
 from os import PathLike
 from pathlib import Path
 
-from distrnn.errors import UsageError
+from distrnn.errors import ConflictError, DistrnnError, IntegrityError, UsageError
 from distrnn.refs import ModelRef, check_name
 from distrnn.registry import bundle, signing
 from distrnn.registry.bundle import Bundled, Unbundled
@@ -59,11 +59,19 @@ class Maintenance:
             apply: really remove it; otherwise only say what would go.
         Raises:
             NotFoundError: there is no such model.
-            IntegrityError: a document is damaged; nothing of that model was removed.
-            ConflictError: another gc is at work.
+            IntegrityError: a document is damaged; nothing of that model was removed. The other models are cleaned first.
+            ConflictError: another gc is at work; likewise.
         """
+        problems: list[DistrnnError] = []
         for model in [check_name(name)] if name is not None else model_names(self._store):
-            yield collect(self._store, model, retention=retention or Retention(), grace=grace, apply=apply)
+            try:
+                collected = collect(self._store, model, retention=retention or Retention(), grace=grace, apply=apply)
+            except (IntegrityError, ConflictError) as error:
+                problems.append(error)
+                continue
+            yield collected
+        if problems:
+            raise problems[0]
 
     def verify(self, ref: str | None = None) -> Iterator[Finding]:
         """Read every byte of the registry, of one model (`name`) or of one version (`name@…`), and tell what is wrong.

@@ -33,12 +33,12 @@ def together(work: Callable[[T, Callable[[], bool]], object], items: Iterable[T]
                 failures.append(error)
                 stopped.set()
 
-    if waiting.qsize() == 1:
-        work(waiting.get_nowait(), stopped.is_set)
-        return
     # Daemons: the program may end without waiting for a server that does not answer.
     threads = [threading.Thread(target=run, daemon=True) for _ in range(min(AT_ONCE, waiting.qsize()))]
     try:
+        if len(threads) == 1:
+            threads = []
+            work(waiting.get_nowait(), stopped.is_set)
         for thread in threads:
             thread.start()
         for thread in threads:

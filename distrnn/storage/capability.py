@@ -2,7 +2,8 @@
 
 `If-None-Match: *` looks fine on every server when writers come one after another. *Measured*: Swift's S3 API and s3rver then let
 several of them win when they come together, and a registry on such a server would lose versions. So before the first publish a few
-writers race for one key, several times; every round must have exactly one winner.
+writers race for one key, several times; every round must have exactly one winner. Where the server knows no conditions at all (501),
+nobody wins.
 
 The verdict holds for a bucket of a server, and is remembered in the user's folder. A bad one is forgotten after a day, because servers
 are mended; a good one is not, because whoever wants it anew can say so (`distrnn doctor`).
@@ -55,7 +56,8 @@ def probe(store: Store) -> Capabilities:
     with ThreadPoolExecutor(_WRITERS) as pool:
         try:
             created = [_race(pool, partial(_create, store, key)) for key in keys]
-            swapped = [_race(pool, partial(_swap, store, key, store.read_versioned(key)[1])) for key in keys]
+            found = [(key, store.find(key)) for key in keys]
+            swapped = [_race(pool, partial(_swap, store, key, there[1])) if there else 0 for key, there in found]
         finally:
             with suppress(DistrnnError):
                 for key in keys:
@@ -120,7 +122,12 @@ def _race(pool: ThreadPoolExecutor, write: "partial[bool]") -> int:
 
     def run() -> bool:
         barrier.wait(timeout=60)
-        return write()
+        try:
+            return write()
+        except DistrnnError as error:
+            if error.fields.get("kind") in ("conflict", "unsupported"):
+                return False
+            raise
 
     return sum(pool.map(lambda _: run(), range(_WRITERS)))
 
@@ -134,9 +141,4 @@ def _create(store: Store, key: str) -> bool:
 
 
 def _swap(store: Store, key: str, tag: str) -> bool:
-    try:
-        return store.compare_and_swap(key, _body(), tag) is not None
-    except DistrnnError as error:
-        if error.fields.get("kind") == "conflict":
-            return False
-        raise
+    return store.compare_and_swap(key, _body(), tag) is not None

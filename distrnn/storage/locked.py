@@ -2,12 +2,14 @@
 
 Under the lock a writer looks first, and writes only where it found what it expects. It still writes with the server's own condition: a
 request that was given up and arrives after the lock was passed on is then refused by a server that honours conditions one after the
-other, as all that were *measured* do. What only one writer ever writes, or many write with the same bytes (blobs), needs no lock.
+other, as all that were *measured* do. A server that knows no conditions at all (501) is written without one. Files (blobs) need no lock:
+whoever writes one writes the same bytes.
 """
 
 from contextlib import AbstractContextManager
 from typing import Any
 
+from distrnn.errors import StorageError
 from distrnn.storage.door import Lock, Store
 
 
@@ -56,7 +58,13 @@ class LockedStore:
     def create_if_absent(self, key: str, body: bytes) -> bool:
         """Write `body` unless the key exists."""
         with self._turn(key):
-            return self.store.find(key) is None and self.store.create_if_absent(key, body)
+            if self.store.find(key) is not None:
+                return False
+            try:
+                return self.store.create_if_absent(key, body)
+            except StorageError as error:
+                self._put_without_condition(key, body, error)
+                return True
 
     def compare_and_swap(self, key: str, body: bytes, tag: str | None) -> str | None:
         """Replace `key` if it still carries `tag`."""
@@ -64,7 +72,11 @@ class LockedStore:
             found = self.store.find(key)
             if (None if found is None else found[1]) != tag:
                 return None
-            return self.store.compare_and_swap(key, body, tag)
+            try:
+                return self.store.compare_and_swap(key, body, tag)
+            except StorageError as error:
+                self._put_without_condition(key, body, error)
+                return self.store.read_versioned(key)[1]
 
     def put(self, key: str, body: bytes) -> None:
         """Write or replace `key`, not between another writer's look and its write."""
@@ -75,6 +87,11 @@ class LockedStore:
         """Remove `key`, not between another writer's look and its write."""
         with self._turn(key):
             self.store.delete(key)
+
+    def _put_without_condition(self, key: str, body: bytes, error: StorageError) -> None:
+        if error.fields.get("kind") != "unsupported":
+            raise error
+        self.store.put(key, body)
 
     def _turn(self, key: str) -> AbstractContextManager[None]:
         return self.lock.hold(f"{self.store.url}/{key}")

@@ -14,6 +14,8 @@ from distrnn.storage.door import Lock
 from distrnn.storage.local_errors import os_errors
 from distrnn.storage.locations import parse_url
 
+_LOOK_AGAIN_S = 0.01
+
 
 def open_lock(url: str) -> Lock:
     """The lock that `url` names; nothing is created yet.
@@ -50,7 +52,7 @@ class FileLock:
         with os_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             # A lock of its own for each holder, so that threads keep each other away too
-            lock = SystemLock(self.path, thread_local=False, is_singleton=False)
+            lock = SystemLock(self.path, thread_local=False, poll_interval=_LOOK_AGAIN_S)
             lock.acquire()
         try:
             yield

@@ -19,7 +19,7 @@ from distrnn.storage.door import Entry, Upload, check_key, check_size
 from distrnn.storage.local_errors import os_errors
 from distrnn.storage.s3_download import download
 from distrnn.storage.s3_errors import classify
-from distrnn.storage.s3_session import PATIENCE_S, endpoint, is_anonymous, shared
+from distrnn.storage.s3_session import PATIENCE_S, endpoint, shared, unsigned
 from distrnn.storage.s3_transfer import fetch_all
 from distrnn.storage.s3_upload import upload
 
@@ -176,8 +176,7 @@ class S3Store:
         """Multipart uploads that nobody completed."""
         marker: dict[str, str] = {}
         while True:
-            with self._errors(prefix):
-                page = self._fs().call_s3("list_multipart_uploads", Bucket=self.bucket, Prefix=self.prefix + prefix, **marker)
+            page = self._ask(prefix, "list_multipart_uploads", **marker)
             for found in page.get("Uploads", ()):
                 started = found["Initiated"].astimezone(UTC)
                 if started < older_than:
@@ -225,20 +224,25 @@ class S3Store:
     def _pages(self, prefix: str, **arguments: Any) -> Iterator[dict[str, Any]]:
         token: dict[str, str] = {}
         while True:
-            with self._errors(prefix):
-                page = self._fs().call_s3(
-                    "list_objects_v2", Bucket=self.bucket, Prefix=self.prefix + prefix, MaxKeys=_PAGE_KEYS, **arguments, **token
-                )
+            page = self._ask(prefix, "list_objects_v2", MaxKeys=_PAGE_KEYS, **arguments, **token)
             yield page
             if not page.get("IsTruncated"):
                 return
             token = {"ContinuationToken": page["NextContinuationToken"]}
 
+    def _ask(self, prefix: str, method: str, **arguments: Any) -> Any:
+        """One page of a listing."""
+
+        def attempt() -> Any:
+            with self._errors(prefix):
+                return self._fs().call_s3(method, Bucket=self.bucket, Prefix=self.prefix + prefix, **arguments)
+
+        return self._again(attempt)
+
     def _require_bucket(self) -> None:
         """A HEAD's 404 has no body, so it cannot tell a missing key from a missing bucket: ask once."""
         if not self._bucket_seen:
-            with self._errors(""):
-                self._fs().call_s3("list_objects_v2", Bucket=self.bucket, Prefix=self.prefix, MaxKeys=1)
+            self._ask("", "list_objects_v2", MaxKeys=1)
             self._bucket_seen = True
 
     def _conditional_put(self, key: str, body: bytes, **condition: str) -> str | None:
@@ -283,4 +287,4 @@ class _Errors:
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, Exception):
             url = f"s3://{self.store.bucket}/{self.store.prefix}{self.key}"
-            raise classify(error, url, self.store.endpoint, anonymous=is_anonymous()) from error
+            raise classify(error, url, self.store.endpoint, unsigned=unsigned()) from error

@@ -1,7 +1,7 @@
 """What an S3 server says, in the words of the error tree.
 
 s3fs turns one server answer into several exceptions, depending on the call, so the HTTP status and the code underneath decide.
-`kind` in the error's fields tells the store what happened: key, bucket, conflict, range, transient.
+`kind` in the error's fields tells the store what happened: key, bucket, conflict, range, unsupported, transient.
 """
 
 import errno
@@ -37,24 +37,23 @@ _UNREACHABLE = (
     boto.EndpointConnectionError,
     boto.ConnectTimeoutError,
     boto.ProxyConnectionError,
-    boto.SSLError,
     aiohttp.ClientConnectorError,
     aiohttp.ConnectionTimeoutError,
 )
-_NOT_FOUND = "Unable to locate credentials"
+_INSECURE = (boto.SSLError, aiohttp.ClientSSLError)
 # What stands after it may sign a request
 _QUERY = re.compile(r"\?[^\s'\")]*")
 _CREDENTIALS = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile (AWS_PROFILE) or the machine's role"
 
 
-def classify(error: BaseException, url: str, endpoint: str, *, anonymous: bool = False) -> DistrnnError:
+def classify(error: BaseException, url: str, endpoint: str, *, unsigned: str = "") -> DistrnnError:
     """The DistrnnError that stands for `error`.
 
     Args:
         error: what s3fs, botocore or aiohttp raised.
         url: `s3://bucket/key` that was asked for.
         endpoint: the server, as the user knows it.
-        anonymous: the request was not signed, because there are no credentials.
+        unsigned: why the request was not signed; empty where it was.
     """
     if isinstance(error, DistrnnError):
         return error
@@ -63,13 +62,18 @@ def classify(error: BaseException, url: str, endpoint: str, *, anonymous: bool =
         if isinstance(response, dict):
             status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode") or 0)
             found = _from_answer(status, str(response.get("Error", {}).get("Code") or ""), url, endpoint)
-            return _without_credentials(url, _NOT_FOUND) if anonymous and isinstance(found, AccessError) else found
+            return _without_credentials(url, unsigned) if unsigned and isinstance(found, AccessError) else found
         if isinstance(cause, _NO_CREDENTIALS):
             return _without_credentials(url, str(cause))
         if isinstance(
             cause, (boto.ParamValidationError, boto.NoRegionError, boto.InvalidRegionError, boto.InvalidEndpointConfigurationError)
         ):
             return UsageError(f"{url} cannot be used: {cause}. Check the URL, AWS_REGION and AWS_ENDPOINT_URL.")
+        if isinstance(cause, _INSECURE):
+            return StorageError(
+                f"{endpoint} could not prove who it is, so {url} cannot be reached ({_QUERY.sub('', str(cause))}). Check AWS_ENDPOINT_URL; "
+                "the file with the certificate of an authority of one's own belongs into AWS_CA_BUNDLE."
+            )
         if isinstance(cause, _UNREACHABLE):
             return StorageError(
                 f"{endpoint} does not answer, so {url} cannot be reached. Check the network and AWS_ENDPOINT_URL, then run this again."
@@ -112,6 +116,8 @@ def _from_answer(status: int, code: str, url: str, endpoint: str) -> DistrnnErro
         return StorageError(
             f"{endpoint} answered {said} for {url}. Expected the bucket's own region in AWS_REGION (or AWS_DEFAULT_REGION)."
         )
+    if status == 501 or code == "NotImplemented":
+        return StorageError(f"{endpoint} cannot do what was asked of {url} ({said}).", kind="unsupported")
     if status >= 500 or code == "SlowDown" or status == 429:
         return StorageError(f"{endpoint} answered {said} for {url}, again and again. Run this again later.", kind="transient")
     return StorageError(f"{endpoint} answered {said} for {url}. Check that it speaks S3.")

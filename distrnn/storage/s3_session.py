@@ -9,6 +9,7 @@ Where nobody has credentials requests are not signed, so that a public bucket ju
 
 import logging
 import os
+import threading
 from functools import lru_cache
 from typing import Any
 
@@ -26,6 +27,8 @@ _YES = {"1", "true", "yes", "on"}
 
 Environment = frozenset[tuple[str, str]]
 _shared: dict[tuple[int, Environment], s3fs.S3FileSystem] = {}
+# A lock for each process, because a fork may copy one that is held
+_making: dict[int, threading.Lock] = {}
 
 
 def shared() -> s3fs.S3FileSystem:
@@ -36,16 +39,20 @@ def shared() -> s3fs.S3FileSystem:
     """
     key = os.getpid(), _environment()
     if key not in _shared:
-        made = connect()
-        made.retries = 1
-        _shared[key] = made
+        with _making.setdefault(os.getpid(), threading.Lock()):
+            if key not in _shared:
+                made = connect()
+                made.retries = 1
+                _shared[key] = made
     return _shared[key]
 
 
-def is_anonymous() -> bool:
-    """Whether this process asks without a signature; False as long as it has not asked for credentials."""
+def unsigned() -> str:
+    """Why this process asks without a signature; empty where it signs, or has not looked for credentials yet."""
     made = _shared.get((os.getpid(), _environment()))
-    return made is not None and bool(made.anon)
+    if made is None or not made.anon:
+        return ""
+    return "AWS_NO_SIGN_REQUEST is set" if _is_set("AWS_NO_SIGN_REQUEST") else "Unable to locate credentials"
 
 
 def endpoint() -> str:

@@ -56,7 +56,7 @@ async def upload(fs: s3fs.S3FileSystem, bucket: str, key: str, file: BinaryIO, s
 async def _upload_parts(
     fs: s3fs.S3FileSystem, bucket: str, key: str, pieces: list[bytes], read: Callable[[], bytes], require: Callable[[], None]
 ) -> None:
-    begun = await fs._call_s3("create_multipart_upload", Bucket=bucket, Key=key)
+    begun = await _again(lambda: fs._call_s3("create_multipart_upload", Bucket=bucket, Key=key), bucket, key)
     target = {"Bucket": bucket, "Key": key, "UploadId": begun["UploadId"]}
     free = asyncio.Semaphore(PARTS_AT_ONCE)
     tasks: list[asyncio.Task[str]] = []
@@ -75,7 +75,7 @@ async def _upload_parts(
                 broken.result()
         tags = await asyncio.gather(*tasks)
         require()
-        await _complete(fs, target, tags)
+        await _again(lambda: _complete(fs, target, tags), bucket, key)
     except BaseException:
         for task in tasks:
             task.cancel()

@@ -1,9 +1,10 @@
-"""The lock in the cluster: one holder at a time across processes, an end for those that died, and the truth for those that come too late."""
+"""The lock in the cluster: one holder at a time across processes, an end for those that died, the truth for those that come too late."""
 
 import pickle
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 
 import pytest
 
@@ -91,14 +92,13 @@ def test_a_lease_is_renewed_while_it_is_held(name):
 
 
 def test_a_holder_that_was_away_too_long_is_told(name, monkeypatch):
-    monkeypatch.setattr(threading.Thread, "start", lambda _thread: None)
-    monkeypatch.setattr(threading.Thread, "join", lambda _thread: None)
+    monkeypatch.setattr("distrnn.cluster.lock._renewing", lambda _renew, _every_s: nullcontext())
     lock = RayLock(name, lease_s=0.2)
     with pytest.raises(StorageError) as caught, lock.hold("s3://models/a"):
         time.sleep(0.4)
     assert caught.value.message == (
-        f"the lock ray://{name} of s3://models/a had ended before the write was done, so somebody else may have written too. Look at what is "
-        "there, then run this again."
+        f"the lock ray://{name} of s3://models/a had ended before the write was done, so somebody else may have written too. Look at what "
+        "is there, then run this again."
     )
 
 
@@ -107,6 +107,16 @@ def test_what_went_wrong_inside_is_what_is_said(name):
         raise KeyError
     with RayLock(name).hold("key"):
         pass
+
+
+def test_a_keeper_that_was_restarted_hands_nothing_out_at_first(name):
+    import ray
+
+    with RayLock(name).hold("key"):
+        keeper = ray.get_actor(f"lock-{name}", namespace=NAMESPACE)
+    assert ray.get(keeper.acquire.remote("key", "me", 1))
+    ray.kill(keeper, no_restart=False)
+    assert not ray.get(keeper.acquire.remote("another", "me", 1))
 
 
 @pytest.mark.parametrize("url", ["ray://", "ray://Name", "ray://host:10001", "ray://a/b", "/srv/lock"])

@@ -18,6 +18,7 @@ from distrnn.registry.layout import content_prefix
 from distrnn.registry.maintenance import Maintenance
 from distrnn.storage import open_store
 from fixtures_s3 import BUCKET
+from manifests import resealed
 from storage_doubles import Watched
 
 FILES = {
@@ -84,7 +85,7 @@ def test_a_manifest_says_everything(registry, store, folder):
     body = store.read("imdb/versions/0000000001.json")
     document = json.loads(body)
     assert version.digest == f"sha256:{sha256(body).hexdigest()}"
-    assert sorted(document) == ["attempt", "created_at", "files", "metadata", "name", "number", "schema_version"]
+    assert sorted(document) == ["attempt", "checksum", "created_at", "files", "metadata", "name", "number", "schema_version"]
     assert (document["schema_version"], document["name"], document["number"]) == (1, "imdb", 1)
     assert document["metadata"] == {"labels": ["negative", "positive"], "lineage": {"run_id": "r1"}}
     form = {"preprocessing.json": None, "keras/model.keras": "keras"}
@@ -334,7 +335,7 @@ def test_an_alias_notices_that_its_version_was_altered(registry, store, folder):
     registry.publish("imdb", folder, metadata={"metrics": {"accuracy": 0.5}})
     registry.set_alias("imdb", "best", 1)
     key = "imdb/versions/0000000001.json"
-    store.put(key, store.read(key).replace(b"0.5", b"0.9"))
+    store.put(key, resealed(store.read(key), metadata={"metrics": {"accuracy": 0.9}}))
     with pytest.raises(IntegrityError, match=r"^imdb@best holds v1 with digest sha256:.* one of the two was altered\."):
         registry.pull("imdb@best")
 
@@ -528,7 +529,7 @@ def test_a_hostile_manifest_writes_nothing(registry, store, folder, tmp_path):
     before = set(tmp_path.rglob("*"))
     for path in ("../evil", "/etc/evil", "numpy/../../evil", "numpy/..", "numpy\\evil", "a\nb"):
         hostile = {**document["files"][0], "path": path, "form": path.partition("/")[0] if "/" in path else None}
-        store.put(key, json.dumps({**document, "files": [*document["files"], hostile]}).encode())
+        store.put(key, resealed(json.dumps(document).encode(), files=[*document["files"], hostile]))
         with pytest.raises(IntegrityError) as caught:
             registry.pull("imdb", tmp_path / "out", form="all")
         assert caught.value.message == (

@@ -4,31 +4,34 @@ import os
 import shutil
 import tracemalloc
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 
 import pytest
 
 from distrnn.registry import Registry, catalog
-from distrnn.registry.layout import blob_key, catalog_key, version_key
-from distrnn.registry.manifest import FileEntry, Manifest
+from distrnn.registry.layout import catalog_key, version_key
+from distrnn.registry.manifest import FileEntry, Manifest, sealed
+from distrnn.storage import Store
 from distrnn.storage.local import LocalStore
+from manifests import unsealed
 from storage_doubles import MemoryStore, Watched
 
 MANY = 100_000
 WEIGHTS = b"weights"
-WEIGHTS_SHA256 = "9a129038d9a00aed0cf6a7ea059ca50a813449061ab87848cf1a13eafdf33b2c"
 
 pytestmark = pytest.mark.slow
 
 
 def manifests(count: int) -> Iterator[tuple[str, bytes]]:
     """Versions 1 to `count` of one model, as they would have been published."""
-    files = (FileEntry("numpy/weights.npz", len(WEIGHTS), WEIGHTS_SHA256, "numpy"),)
+    files = (FileEntry("numpy/weights.npz", len(WEIGHTS), sha256(WEIGHTS).hexdigest(), "numpy"),)
     mark = 7_777_777_777
-    template = Manifest("imdb", mark, "a" * 32, "2026-11-24T00:00:00.000000Z", files, {"metrics": {"accuracy": 0.8}}).to_bytes()
+    template = Manifest("imdb", mark, "a" * 32, "2026-11-24T00:00:00.000000Z", files, {"metrics": {"accuracy": 0.8}})
+    body = unsealed(template.to_bytes())
     for number in range(1, count + 1):
-        yield version_key("imdb", number), template.replace(b"%d" % mark, b"%d" % number)
+        yield version_key("imdb", number), sealed(body.replace(b"%d" % mark, b"%d" % number))
 
 
 def in_memory(count: int) -> MemoryStore:
@@ -49,19 +52,21 @@ def in_folder(count: int, root: Path) -> LocalStore:
     return LocalStore(root)
 
 
-@pytest.fixture(params=["memory", "folder"])
-def make(request, tmp_path) -> Iterator[Callable[[int], Watched]]:
-    """Makes a model with so many versions, an alias and a catalog."""
+@pytest.fixture(scope="module", params=["memory", "folder"])
+def make(request, tmp_path_factory) -> Iterator[Callable[[int], Watched]]:
+    """Makes (once) a model with so many versions, an alias and a catalog."""
+    root = tmp_path_factory.mktemp("scale")
+    made: dict[int, Store] = {}
 
-    def made(count: int) -> Watched:
-        store = in_memory(count) if request.param == "memory" else in_folder(count, tmp_path / str(count))
-        store.put(blob_key("imdb", WEIGHTS_SHA256), WEIGHTS)
-        Registry(store=store).set_alias("imdb", "best", count // 2)
-        catalog.refresh(store, "imdb")
-        return Watched(store)
+    def watched(count: int) -> Watched:
+        if count not in made:
+            made[count] = in_memory(count) if request.param == "memory" else in_folder(count, root / str(count))
+            Registry(store=made[count]).set_alias("imdb", "best", count // 2)
+        catalog.refresh(made[count], "imdb")
+        return Watched(made[count])
 
-    yield made
-    shutil.rmtree(tmp_path)
+    yield watched
+    shutil.rmtree(root)
 
 
 def cost(store: Watched, ask: Callable[[Registry], object]) -> dict[str, int]:

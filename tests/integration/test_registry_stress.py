@@ -42,8 +42,9 @@ def publishers(store) -> list[tuple[int, int]]:
 
 def test_versions_of_many_publishers_are_distinct_and_consecutive(url):
     said = together(os.environ, WORKERS, TURNS, verb="publish", url=url, name="imdb")
+    assert [one for one in said if "error" in one] == []
     store = open_store(url)
-    assert whole(store, "imdb") == {one["number"]: one["digest"] for one in sorted(said, key=lambda one: one.get("number", 0))}
+    assert whole(store, "imdb") == {one["number"]: one["digest"] for one in sorted(said, key=lambda one: one["number"])}
     assert sorted(one["number"] for one in said) == list(range(1, WORKERS * TURNS + 1))
     assert sorted(publishers(store)) == ALL
     assert list(store.list(PENDING)) == []
@@ -77,6 +78,7 @@ def test_moves_of_many_are_each_in_the_history_once(url, tmp_path):
         (tmp_path / "weights.npz").rename(tmp_path / str(number) / "numpy" / "weights.npz")
         registry.publish("imdb", tmp_path / str(number), metadata={})
     said = together(os.environ, WORKERS, TURNS, verb="move", url=url, name="imdb", alias="best", versions=versions)
+    assert [one for one in said if "error" in one] == []
     history = registry.alias("imdb", "best").history
     assert sorted(move.run_id for move in history) == sorted(one["run_id"] for one in said if one["moved"])
     assert [move.from_number for move in history] == [None, *(move.to_number for move in history[:-1])]

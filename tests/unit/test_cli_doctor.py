@@ -77,6 +77,7 @@ def test_healthy_machine(cli, tmp_path):
         "url": str(tmp_path / "home" / "registry"),
         "setting": "DISTRNN_REGISTRY",
         "usable": True,
+        "endpoint": None,
         "create_if_absent": True,
         "compare_and_swap": True,
         "probed_at": None,
@@ -111,11 +112,13 @@ GOOD, BAD = (Capabilities("s3://bb/a", won, True, "2026-01-02T03:04:05+00:00") f
     ("verdict", "lock", "usable", "problem"), [(GOOD, None, True, None), (BAD, None, False, REFUSED), (BAD, "/srv/lock", True, None)]
 )
 def test_server_is_raced(monkeypatch, verdict, lock, usable, problem):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://store:9000")
     monkeypatch.setattr("distrnn.storage.capability.probe_anew", lambda _store, _home: verdict)
     assert doctor.place("s3://bb/a", "DISTRNN_REGISTRY", lock=lock) == {
         "url": "s3://bb/a",
         "setting": "DISTRNN_REGISTRY",
         "usable": usable,
+        "endpoint": "http://store:9000",
         "create_if_absent": verdict.create_if_absent,
         "compare_and_swap": True,
         "probed_at": "2026-01-02T03:04:05+00:00",
@@ -124,11 +127,12 @@ def test_server_is_raced(monkeypatch, verdict, lock, usable, problem):
 
 
 def test_server_is_shown_with_what_was_found_out_and_when(cli, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://store:9000")
     monkeypatch.setattr("distrnn.storage.capability.probe_anew", lambda _store, _home: BAD)
     done = cli("doctor", "--registry", "s3://bb/a")
-    assert ["registry", "s3://bb/a", "no", "no", "2026-01-02T03:04:05+00:00", "DISTRNN_REGISTRY"] in map(
-        str.split, done.stdout.splitlines()
-    )
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert ["registry", "s3://bb/a", "no", "no", "DISTRNN_REGISTRY"] in lines
+    assert ["registry", "http://store:9000", "no", "yes", "2026-01-02T03:04:05+00:00"] in lines
     assert (done.exit_code, REFUSED in done.stdout) == (1, True)
     monkeypatch.setenv("DISTRNN_LOCK", "/srv/lock")
     assert cli("doctor", "--registry", "s3://bb/a").exit_code == 0

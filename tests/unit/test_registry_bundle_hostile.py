@@ -12,7 +12,8 @@ from distrnn.registry import bundle, bundle_file, bundle_reading, signing
 from distrnn.registry.bundle import unbundle
 from distrnn.registry.bundle_file import CHECKSUM, INDEX
 from distrnn.registry.layout import blob_key, card_key, tags_key, version_key
-from distrnn.registry.manifest import Manifest, Tombstone, digest_of
+from distrnn.registry.manifest import Manifest, Tombstone, digest_of, sealed
+from manifests import resealed, unsealed
 from storage_doubles import MemoryStore
 
 
@@ -244,12 +245,12 @@ def test_what_is_no_manifest_is_refused(carried, refused, registry):
 
 def test_a_manifest_that_a_registry_would_read_as_another_is_refused(carried, refused, registry):
     version = registry.resolve("imdb")
-    body = json.dumps({**json.loads(version.body), "deleting": {}, "manifest": version.body.decode()}).encode()
+    body = resealed(version.body, deleting={}, manifest=version.body.decode())
     assert "what stands for imdb@v1 is not the manifest of a version" in refused(remade(carried.read_bytes(), reindexed(body)))
 
 
 def test_a_manifest_that_leaves_its_folder_is_refused(carried, refused, registry):
-    body = registry.resolve("imdb").body.replace(b'"README.md"', b'"../README"')
+    body = sealed(unsealed(registry.resolve("imdb").body).replace(b'"README.md"', b'"../README"'))
     assert "a file of a version must have a relative path" in refused(remade(carried.read_bytes(), reindexed(body)))
 
 

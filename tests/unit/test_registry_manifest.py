@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from distrnn.errors import DistrnnError, IntegrityError, UsageError
 from distrnn.registry.manifest import FileEntry, Manifest, Tombstone, check_path, check_together, form_of, parse
+from manifests import resealed
 
 SHA = "0" * 64
 SEGMENTS = st.text(string.ascii_letters + string.digits + "-_é漢 .", min_size=1, max_size=12).filter(
@@ -18,8 +19,7 @@ PATHS = st.lists(SEGMENTS, min_size=1, max_size=3).map("/".join)
 
 
 def manifest(**changes) -> bytes:
-    document = json.loads(Manifest("imdb", 3, "attempt", "2026-11-21T00:00:00Z", (FileEntry("a.json", 1, SHA),)).to_bytes())
-    return json.dumps({**document, **changes}).encode()
+    return resealed(Manifest("imdb", 3, "attempt", "2026-11-21T00:00:00Z", (FileEntry("a.json", 1, SHA),)).to_bytes(), **changes)
 
 
 @given(PATHS, st.integers(0, 2**60), st.dictionaries(st.text(max_size=5), st.none() | st.integers() | st.text(max_size=5), max_size=3))
@@ -104,6 +104,22 @@ def test_a_damaged_manifest_is_refused(change):
 def test_what_is_no_json_object_is_refused(body):
     with pytest.raises(IntegrityError, match="is damaged: expected a JSON object"):
         parse(body, "imdb", 3, "here")
+
+
+@pytest.mark.parametrize("flip", [0x01, 0x20, 0xFF])
+def test_every_altered_byte_of_a_manifest_is_noticed(flip):
+    body = Manifest("imdb", 3, "a" * 32, "2026-11-21T00:00:00Z", (FileEntry("a", 1, SHA),), {"note": '"tombstone"'}).to_bytes()
+    for position in range(len(body)):
+        altered = body[:position] + bytes([body[position] ^ flip]) + body[position + 1 :]
+        with pytest.raises(IntegrityError):
+            parse(altered, "imdb", 3, "here")
+
+
+def test_a_manifest_that_was_cut_short_is_noticed():
+    body = Manifest("imdb", 3, "a" * 32, "2026-11-21T00:00:00Z", (FileEntry("a", 1, SHA),)).to_bytes()
+    for length in range(len(body)):
+        with pytest.raises(IntegrityError):
+            parse(body[:length], "imdb", 3, "here")
 
 
 def test_a_newer_manifest_asks_for_an_update():

@@ -12,6 +12,7 @@ from distrnn.registry.findings import Finding
 from distrnn.registry.layout import alias_key, blob_key, card_key, catalog_key, content_prefix, pending_key, tags_key, version_key
 from distrnn.registry.manifest import LIMIT_BYTES, Tombstone
 from distrnn.registry.verify import require_whole, verify
+from manifests import resealed
 from storage_doubles import Watched
 
 EMPTY = sha256(b"").hexdigest()
@@ -253,7 +254,7 @@ def test_an_alias_of_nothing(full):
 
 def test_an_alias_of_a_version_that_was_altered(full):
     store, version = full
-    edited(store, version_key("imdb", 1), created_at="2020-01-01T00:00:00Z")
+    store.put(version_key("imdb", 1), resealed(version.body, created_at="2020-01-01T00:00:00Z"))
     (dangling,) = [one for one in found(store) if one.problem == "dangling"]
     received = sha256(store.read(version_key("imdb", 1))).hexdigest()
     assert dangling.detail == f"imdb@production holds v1: expected digest {version.digest[:19]}…, received sha256:{received[:12]}…"
@@ -327,8 +328,8 @@ def test_what_is_named_otherwise_is_nobodys(full):
 def test_more_documents_than_are_read_at_once(full, monkeypatch):
     store, _ = full
     monkeypatch.setattr(findings, "_WINDOW", 1)
-    store.put(tags_key("imdb", 2), b"{")
-    assert [one.key for one in found(store)] == [tags_key("imdb", 2)]
+    store.put(card_key("imdb", 2), b"{")
+    assert [one.key for one in found(store)] == [card_key("imdb", 2)]
 
 
 # the catalog

@@ -24,19 +24,22 @@ class Server(MemoryStore):
     endpoint = property(lambda self: self._endpoint)
 
 
+class Probed:
+    """Instead of a race: what was asked, and what is said."""
+
+    def __init__(self) -> None:
+        self.asked, self.good = [], True
+
+    def __call__(self, store) -> Capabilities:
+        self.asked.append(store.url)
+        return Capabilities(store.url, self.good, self.good, datetime.now(UTC).isoformat(timespec="seconds"))
+
+
 @pytest.fixture
 def probed(monkeypatch):
-    """What was probed; `good` says what comes of it."""
-    found = []
-
-    def probe(store) -> Capabilities:
-        found.append(store.url)
-        return Capabilities(store.url, probe.good, probe.good, datetime.now(UTC).isoformat(timespec="seconds"))
-
-    probe.good, found_and_said = True, found
-    monkeypatch.setattr(capability, "probe", probe)
-    found_and_said_by = type("Probed", (), {"asked": found_and_said, "say": staticmethod(lambda good: setattr(probe, "good", good))})
-    return found_and_said_by
+    probed = Probed()
+    monkeypatch.setattr(capability, "probe", probed)
+    return probed
 
 
 def test_a_race_leaves_nothing_and_says_when_it_was():
@@ -59,7 +62,7 @@ def test_a_good_verdict_is_remembered_for_the_bucket_of_the_server(tmp_path, pro
 
 
 def test_a_bad_verdict_is_remembered_for_a_day(tmp_path, probed):
-    probed.say(False)
+    probed.good = False
     for _ in range(2):
         with pytest.raises(
             ConflictError, match=r"^s3://models/a cannot decide a race: .* Nothing was published\. .* --lock URL \(DISTRNN_LOCK\)"
@@ -70,18 +73,18 @@ def test_a_bad_verdict_is_remembered_for_a_day(tmp_path, probed):
     document = json.loads(verdict.read_bytes())
     document["probed_at"] = (datetime.now(UTC) - timedelta(days=1, minutes=1)).isoformat()
     verdict.write_text(json.dumps(document))
-    probed.say(True)
+    probed.good = True
     require_races(Server(), tmp_path)
     assert len(probed.asked) == 2
 
 
 def test_asking_anew_replaces_what_is_remembered(tmp_path, probed):
     require_races(Server(), tmp_path)
-    probed.say(False)
+    probed.good = False
     assert not probe_anew(Server(), tmp_path).decides_races
     with pytest.raises(ConflictError):
         require_races(Server(), tmp_path)
-    probed.say(True)
+    probed.good = True
     probe_anew(Server(), tmp_path)
     require_races(Server(), tmp_path)
     assert len(probed.asked) == 3
@@ -99,7 +102,7 @@ def test_a_damaged_verdict_is_none(tmp_path, probed, content):
 
 
 def test_a_folder_and_a_lock_need_no_race(tmp_path, probed):
-    probed.say(False)
+    probed.good = False
     require_races(LocalStore(tmp_path / "registry"), tmp_path)
     require_races(LockedStore(Server(), None), tmp_path)
     assert (probed.asked, list(tmp_path.iterdir())) == ([], [])

@@ -76,7 +76,12 @@ def test_a_holder_that_is_killed_holds_nothing(tmp_path):
     while not ready.exists():
         time.sleep(0.005)
     released = threading.Event()
-    waiting = threading.Thread(target=lambda: [None for _ in [lock.hold("key").__enter__()]] and released.set())
+
+    def acquire() -> None:
+        with lock.hold("key"):
+            released.set()
+
+    waiting = threading.Thread(target=acquire)
     waiting.start()
     assert not released.wait(0.2)
     child.kill()
