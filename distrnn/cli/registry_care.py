@@ -57,6 +57,9 @@ def verify(what: What = None, registry: RegistryUrl = None, json: Json = False, 
             f"{subject} is not whole: {found:,} finding{'s' if found > 1 else ''}. Restore these files from a backup or publish again."
         )
         raise typer.Exit(IntegrityError.code)
+    if what is None and not store.names():
+        out.note(f"{subject} holds no model, so there was nothing to read.")
+        return
     out.note(f"{subject} is whole: every file is there and matches its digest.")
 
 

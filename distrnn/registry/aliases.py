@@ -129,7 +129,8 @@ def parse_alias(body: bytes, name: str, alias: str, where: str) -> AliasRecord:
         return AliasRecord(name, alias, *held, rules, document["evaluation_set"], history)
     except (KeyError, TypeError, ValueError) as error:
         raise IntegrityError(
-            f"{where} is damaged: expected alias {alias!r} of {name!r}. Restore it from a backup, or set the alias anew."
+            f"{where} is damaged: expected alias {alias!r} of {name!r}. Restore it from a backup, or remove the file and set the alias "
+            "anew."
         ) from error
 
 

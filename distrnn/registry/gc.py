@@ -17,8 +17,8 @@ from distrnn.errors import ConflictError, NotFoundError
 from distrnn.registry import catalog
 from distrnn.registry.aliases import read_aliases
 from distrnn.registry.deletion import delete
-from distrnn.registry.layout import blob_key, blob_prefix, content_prefix, pending_prefix
-from distrnn.registry.lease import Lease
+from distrnn.registry.layout import CATALOG, blob_prefix, content_prefix, pending_prefix
+from distrnn.registry.lease import SKEW, Lease
 from distrnn.registry.manifest import LIMIT_BYTES, parse_document
 from distrnn.registry.pending import announcements
 from distrnn.registry.retention import Retention, beyond
@@ -74,16 +74,12 @@ def collect(store: Store, name: str, *, retention: Retention, grace: timedelta =
     with _held(lease, apply):
         now = datetime.now(UTC)
         gone = _expire(store, name, retention, now, apply)
-        kept, stale = _announced(store, name, now)
+        kept, stale, since = _announced(store, name, now)
         live, used = _live(store, name, set(gone))
         kept |= used
         blobs = [entry for entry in store.list(blob_prefix(name)) if entry.modified < now - grace and entry.key[-64:] not in kept]
-        uploads = [
-            upload
-            for place in (f"{name}/", pending_prefix(name))
-            for upload in store.abandoned_uploads(place, now - grace)
-            if upload.key not in {blob_key(name, digest) for digest in kept}
-        ]
+        places = (f"{name}/", pending_prefix(name), CATALOG)
+        uploads = [upload for place in places for upload in store.abandoned_uploads(place, min(now - grace, since))]
         notes = list(_stale_notes(store, name, live))
         if apply:
             for entry in blobs:
@@ -128,11 +124,16 @@ def _deleted(store: Store, name: str, number: int) -> bool:
     return True
 
 
-def _announced(store: Store, name: str, now: datetime) -> tuple[set[str], list[str]]:
-    """The blobs that writers at work are about to use, and the announcements of dead ones."""
+def _announced(store: Store, name: str, now: datetime) -> tuple[set[str], list[str], datetime]:
+    """The blobs that writers at work are about to use, the announcements of dead ones, and since when anybody has been at work.
+
+    An upload that was begun before that is nobody's. Of uploads to the catalog, which all models share, the same is only likely, and one
+    that is lost costs a summary that is worked out again.
+    """
     found = list(announcements(store, name))
     alive = [one for one in found if one.alive(now)]
-    return {digest for one in alive for digest in one.digests}, [one.key for one in found if not one.alive(now)]
+    since = min((one.started - SKEW for one in alive), default=now)
+    return {digest for one in alive for digest in one.digests}, [one.key for one in found if not one.alive(now)], since
 
 
 def _live(store: Store, name: str, without: set[int]) -> tuple[set[int], set[str]]:

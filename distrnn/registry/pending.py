@@ -76,6 +76,7 @@ class Announcement:
 
     key: str
     digests: frozenset[str]
+    started: datetime
     expires: datetime
 
     def alive(self, now: datetime) -> bool:
@@ -95,10 +96,13 @@ def announcements(store: Store, name: str) -> Iterator[Announcement]:
             continue
         where = f"{store.url}/{key}"
         document = parse_document(body, where)
-        digests, expires = document.get("digests"), moment_of(document.get("expires_at"))
-        if not isinstance(digests, list) or not all(isinstance(digest, str) for digest in digests) or expires is None:
-            raise IntegrityError(f"{where} is damaged: expected digests and expires_at. Remove the file when nobody publishes {name!r}.")
-        yield Announcement(key, frozenset(digests), expires)
+        digests, started, expires = document.get("digests"), moment_of(document.get("started_at")), moment_of(document.get("expires_at"))
+        known = isinstance(digests, list) and all(isinstance(digest, str) for digest in digests)
+        if not known or started is None or expires is None:
+            raise IntegrityError(
+                f"{where} is damaged: expected digests, started_at and expires_at. Remove the file when nobody publishes {name!r}."
+            )
+        yield Announcement(key, frozenset(digests or ()), started, expires)
 
 
 def busy_models(store: Store) -> set[str]:

@@ -169,7 +169,7 @@ def _cached(cache: Cache, ref: ModelRef) -> Iterator[ModelVersion]:
 def _no_model(store: Store, name: str) -> NotFoundError:
     from difflib import get_close_matches
 
-    known = model_names(store)
+    known = [other for other in model_names(store) if other != name]
     close = get_close_matches(name, known, n=3) or known[:_SHOWN]
     hint = f"It has: {', '.join(close)}{', …' if len(known) > len(close) else ''}." if known else "It is empty; publish a model first."
     return NotFoundError(f"registry {store.url} has no model {name!r}. {hint}")

@@ -5,7 +5,7 @@ Everything the project keeps (datasets, runs, models) goes through `Store`, whos
 is first used and nowhere else, so that a folder registry costs nothing.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from distrnn.storage.door import Entry, Lock, Store, Upload
 from distrnn.storage.locations import default_home, default_registry, default_storage, parse_url
@@ -35,9 +35,9 @@ def open_store(url: str, lock: Lock | None = None) -> Store:
         from distrnn.storage.local import LocalStore
 
         return LocalStore(place.path)
-    from distrnn.storage.s3 import S3Store
+    from distrnn.storage.deferred import DeferredS3
 
-    return S3Store(place.bucket, place.path)
+    return cast(Store, DeferredS3(place.bucket, place.path))
 
 
 def filesystem(url: str) -> "tuple[AbstractFileSystem, str]":

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+import aiohttp
 import s3fs
 from fsspec.asyn import sync
 
@@ -287,4 +288,6 @@ class _Errors:
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, Exception):
             url = f"s3://{self.store.bucket}/{self.store.prefix}{self.key}"
-            raise classify(error, url, self.store.endpoint, unsigned=unsigned()) from error
+            # aiohttp repeats the address of a proxy with its password, which no traceback may show
+            cause = None if isinstance(error, aiohttp.ClientHttpProxyError) else error
+            raise classify(error, url, self.store.endpoint, unsigned=unsigned()) from cause

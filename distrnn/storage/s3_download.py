@@ -28,7 +28,7 @@ from distrnn.storage.s3_session import PATIENCE_S
 from distrnn.storage.s3_transfer import http, presigned, refusal
 
 PART_BYTES = 16 << 20
-PARTS_AT_ONCE = 4
+PARTS_AT_ONCE = 3
 _TRIES = 4
 _CATCH_UP = 8
 _AT_THE_END = 64

@@ -69,6 +69,12 @@ def classify(error: BaseException, url: str, endpoint: str, *, unsigned: str = "
             cause, (boto.ParamValidationError, boto.NoRegionError, boto.InvalidRegionError, boto.InvalidEndpointConfigurationError)
         ):
             return UsageError(f"{url} cannot be used: {cause}. Check the URL, AWS_REGION and AWS_ENDPOINT_URL.")
+        if isinstance(cause, aiohttp.ClientHttpProxyError):
+            return StorageError(
+                f"the proxy on the way to {endpoint} answered {cause.status}, so {url} cannot be reached. Check HTTP_PROXY, HTTPS_PROXY "
+                "and NO_PROXY.",
+                **({"kind": "transient"} if cause.status >= 500 else {}),
+            )
         if isinstance(cause, _INSECURE):
             return StorageError(
                 f"{endpoint} could not prove who it is, so {url} cannot be reached ({_QUERY.sub('', str(cause))}). Check AWS_ENDPOINT_URL; "

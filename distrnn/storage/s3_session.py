@@ -88,7 +88,6 @@ def connect() -> s3fs.S3FileSystem:
     return s3fs.S3FileSystem(
         anon=anonymous,
         endpoint_url=server,
-        session=session,
         # botocore itself does not look at AWS_REGION, which every other SDK prefers
         client_kwargs={"region_name": region} if (region := os.environ.get("AWS_REGION")) else {},
         use_listings_cache=False,

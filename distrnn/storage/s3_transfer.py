@@ -57,13 +57,11 @@ async def http(fs: s3fs.S3FileSystem) -> aiohttp.ClientSession:
     proxy = _proxy(server, tuple(map(os.environ.get, _PROXY_SETTINGS)))
     key = os.getpid(), id(asyncio.get_running_loop()), secure, authorities, proxy
     if key not in _sessions or _sessions[key].closed:
-        address, password = _without_password(proxy) if proxy else (None, None)
         _sessions[key] = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=REQUESTS_AT_ONCE, ssl=_trusted(authorities) if secure else True),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=READ_TIMEOUT_S),
             auto_decompress=False,
-            proxy=address,
-            proxy_auth=password,
+            proxy=proxy,
         )
         atexit.register(_close, key, fs.loop)
     return _sessions[key]
@@ -116,12 +114,6 @@ def _trusted(authorities: str | None) -> ssl.SSLContext:
     if authorities is None:
         context.load_verify_locations(get_cert_path(True))
     return context
-
-
-def _without_password(proxy: str) -> tuple[yarl.URL, aiohttp.BasicAuth | None]:
-    url = yarl.URL(proxy)
-    password = aiohttp.BasicAuth(url.user, url.password or "") if url.user else None
-    return url.with_user(None), password
 
 
 def _close(key: _Key, loop: Any) -> None:

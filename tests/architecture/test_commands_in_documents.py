@@ -8,7 +8,7 @@ import typer.main
 
 from distrnn.cli.main import app
 
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "infra/OPERATIONS.md")
 COMMAND = re.compile(r"^(?: {4})?(?:\$ )?(?:\.venv/bin/)?(distrnn .*)$")
 
 

@@ -5,6 +5,7 @@ import ipaddress
 import ssl
 import threading
 import time
+import traceback
 from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -75,6 +76,17 @@ def test_a_proxy_is_used_with_its_password(listener, monkeypatch, tmp_path):
     ask_both_ways(store, tmp_path)
     password = f"Basic {b64encode(b'me:hush').decode()}"
     assert [(host, proxy) for host, _, proxy in listener.log] == [("store.example:9000", password)] * 3
+
+
+def test_a_proxy_that_refuses_is_named_without_its_password(listener, monkeypatch, tmp_path):
+    store = use(monkeypatch, "https://store.example")
+    monkeypatch.setattr("distrnn.storage.s3_upload.PATIENCE_S", 0)
+    monkeypatch.delenv("NO_PROXY")
+    monkeypatch.setenv("HTTPS_PROXY", listener.endpoint.replace("://", "://me:hush@"))
+    (tmp_path / "sent").write_bytes(b"body")
+    with pytest.raises(StorageError, match=r"^the proxy on the way to https://store\.example answered \d+, so s3://models/x/a ") as caught:
+        store.put_file("a", tmp_path / "sent")
+    assert "hush" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_no_proxy_is_kept(listener, monkeypatch, tmp_path):
