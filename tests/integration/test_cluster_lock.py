@@ -1,5 +1,6 @@
 """The lock in the cluster: one holder at a time across processes, an end for those that died, the truth for those that come too late."""
 
+import os
 import pickle
 import threading
 import time
@@ -115,8 +116,18 @@ def test_a_keeper_that_was_restarted_hands_nothing_out_at_first(name):
     with RayLock(name).hold("key"):
         keeper = ray.get_actor(f"lock-{name}", namespace=NAMESPACE)
     assert ray.get(keeper.acquire.remote("key", "me", 1))
+    killed = process_of(keeper)
     ray.kill(keeper, no_restart=False)
+    # It is not killed at once, and until then it answers by the book that it has
+    while process_of(keeper) == killed:
+        time.sleep(0.01)
     assert not ray.get(keeper.acquire.remote("another", "me", 1))
+
+
+def process_of(actor) -> int:
+    import ray
+
+    return ray.get(actor.__ray_call__.remote(lambda _self: os.getpid()), timeout=30)
 
 
 @pytest.mark.parametrize("url", ["ray://", "ray://Name", "ray://host:10001", "ray://a/b", "/srv/lock"])
