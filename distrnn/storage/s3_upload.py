@@ -1,7 +1,7 @@
 """Uploading one file: what is sent is hashed, and nothing becomes visible that has another digest than was promised.
 
-A small file is read, hashed and sent in one request. A large one goes in parts, a few at once; its parts are hashed in order while they
-are read, and only a digest that is right completes the upload. Memory is bounded by the parts in flight.
+A small file is read, hashed and sent in one request. A large one goes in parts, a few at once; each is hashed while it is on its way,
+and only a digest that is right completes the upload. Memory is bounded by the parts in flight.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from distrnn.storage.s3_errors import classify
 from distrnn.storage.s3_session import PATIENCE_S
 from distrnn.storage.s3_transfer import http, presigned, refusal
 
-PART_BYTES = 32 << 20
+PART_BYTES = 16 << 20
 PARTS_AT_ONCE = 4
 _SENT_AT_ONCE = 1 << 20
 _TRIES = 4
@@ -35,42 +35,46 @@ async def upload(fs: s3fs.S3FileSystem, bucket: str, key: str, file: BinaryIO, s
     """
     digest = hashlib.sha256()
 
-    def read() -> bytes:
-        piece = file.read(PART_BYTES)
-        digest.update(piece)
-        return piece
-
     def require() -> None:
         if sha256 is not None and digest.hexdigest() != sha256:
             raise ConflictError(f"{file.name} changed: expected sha256 {sha256}. Received: {digest.hexdigest()}.", kind="changed")
 
-    first = await asyncio.to_thread(read)
-    second = await asyncio.to_thread(read) if len(first) == PART_BYTES else b""
-    if second:
-        await _upload_parts(fs, bucket, key, [first, second], read, require)
+    piece = await asyncio.to_thread(file.read, PART_BYTES)
+    if len(piece) == PART_BYTES:
+        await _upload_parts(fs, bucket, key, piece, file, digest.update, require)
         return
+    digest.update(piece)
     require()
-    await _again(lambda: _put(fs, first, "put_object", Bucket=bucket, Key=key), bucket, key)
+    await _again(lambda: _put(fs, piece, "put_object", Bucket=bucket, Key=key), bucket, key)
 
 
 async def _upload_parts(
-    fs: s3fs.S3FileSystem, bucket: str, key: str, pieces: list[bytes], read: Callable[[], bytes], require: Callable[[], None]
+    fs: s3fs.S3FileSystem,
+    bucket: str,
+    key: str,
+    piece: bytes,
+    file: BinaryIO,
+    update: Callable[[bytes], None],
+    require: Callable[[], None],
 ) -> None:
+    """Send the parts of a file, of which `piece` is the first; each is hashed while it is on its way."""
     begun = await _again(lambda: fs._call_s3("create_multipart_upload", Bucket=bucket, Key=key), bucket, key)
     target = {"Bucket": bucket, "Key": key, "UploadId": begun["UploadId"]}
     free = asyncio.Semaphore(PARTS_AT_ONCE)
     tasks: list[asyncio.Task[str]] = []
 
-    async def send(piece: bytes, number: int) -> str:
+    async def send(part: bytes, number: int) -> str:
         try:
-            return await _again(lambda: _put(fs, piece, "upload_part", **target, PartNumber=number), bucket, key)
+            return await _again(lambda: _put(fs, part, "upload_part", **target, PartNumber=number), bucket, key)
         finally:
             free.release()
 
     try:
-        while piece := pieces.pop(0) if pieces else await asyncio.to_thread(read):
+        while piece:
             await free.acquire()
             tasks.append(asyncio.ensure_future(send(piece, len(tasks) + 1)))
+            await asyncio.to_thread(update, piece)
+            piece = await asyncio.to_thread(file.read, PART_BYTES)
             if broken := next((task for task in tasks if task.done() and task.exception()), None):
                 broken.result()
         tags = await asyncio.gather(*tasks)
@@ -103,9 +107,9 @@ async def _put(fs: s3fs.S3FileSystem, body: bytes, method: str, **parameters: ob
     """Send one body; returns its ETag."""
     url: yarl.URL = await presigned(fs, method, **parameters)
 
-    async def pieces() -> AsyncIterator[bytes]:
+    async def pieces() -> AsyncIterator[memoryview]:
         for start in range(0, len(body), _SENT_AT_ONCE):
-            yield body[start : start + _SENT_AT_ONCE]
+            yield memoryview(body)[start : start + _SENT_AT_ONCE]
 
     session = await http(fs)
     headers = {"Content-Length": str(len(body))}

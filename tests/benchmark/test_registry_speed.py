@@ -224,10 +224,12 @@ def test_push_beside_what_people_upload_with(server, report, folder):
         return turn
 
     rounds = in_turns({"publish": publish, "upload": upload, **{peer.upload_name: theirs(peer) for peer in peers(report)}})
+    # A publication has to know the digest before it can name the blob, so it reads the file once more than who only sends it
     whole = {name: costs for name, costs in rounds.items() if name != "upload"}
-    missed = report.transfer(f"publish of {MB} MB: hash, announce, upload and hash again, commit", "publish", whole, {"curl -T": 0.65})
-    alone = {name: rounds[name] for name in ("upload", "curl -T")}
-    report.transfer(f"its upload alone, {MB} MB hashed while they are sent", "upload", alone, {"curl -T": None})
+    shown = {"curl -T": 0.65, "boto3 upload_file": None}
+    missed = report.transfer(f"publish of {MB} MB: hash, announce, upload and hash again, commit", "publish", whole, shown)
+    alone = {name: costs for name, costs in rounds.items() if name != "publish"}
+    missed += report.transfer(f"its upload alone, {MB} MB hashed while they are sent", "upload", alone, {"curl -T": 0.65})
     assert missed == []
 
 
