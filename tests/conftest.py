@@ -5,6 +5,7 @@ Fixtures of one part live in `tests/fixtures_<part>.py`; every such file is load
 
 import logging
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,12 @@ pytest_plugins = sorted(path.stem for path in Path(__file__).parent.glob("fixtur
 
 settings.register_profile("distrnn", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("distrnn")
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C mean what it means, also where the tests were started in the background: shells make that ignore it, for children too."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
