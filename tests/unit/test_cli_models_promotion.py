@@ -47,7 +47,14 @@ def test_version_that_keeps_the_rules_takes_the_alias(cli, published, short):
 def test_rules_are_the_alias_own_unless_given(cli, published):
     published.guard("reviews", "production", [Rule("accuracy", min=0.995)])
     assert cli("models", "promote", "reviews@v2", "production").exit_code == 4
-    done = cli("models", "promote", "reviews@v2", "production", "--rule", "accuracy min=0.9")
+    others = ["models", "promote", "reviews@v2", "production", "--rule", "accuracy min=0.9"]
+    refused = cli(*others)
+    assert (refused.exit_code, refused.stderr.splitlines()[-1]) == (
+        4,
+        "error: alias 'production' of 'reviews' is guarded by other rules (accuracy min=0.995). Nothing was moved. Leave --rule out to "
+        "decide by those, or overrule them with --force --reason TEXT.",
+    )
+    done = cli(*others, "--force", "--reason", "enough")
     assert done.exit_code == 0
     assert done.stdout.endswith("\nThe alias had other rules until now: accuracy min=0.995\n")
 
@@ -106,6 +113,7 @@ def test_measuring_without_the_packages_names_the_command(cli, published, monkey
 def test_evaluation_set_is_replaced_on_request(cli, published, measured):
     published.promote(published.resolve("reviews@v1"), "production", [Rule("accuracy", min=0.5)], evaluation_set="00" * 32, measure=pinned)
     measured.figures = {"reviews@v1": {None: {"accuracy": 0.7}}}
+    published.guard("reviews", "production", [Rule.parse(BETTER)], force=True, reason="another rule")
     arguments = ["models", "promote", "reviews@v2", "production", "--rule", BETTER, "--replace-evaluation-set"]
     assert cli(*arguments).exit_code == 0
     assert published.alias("reviews", "production").evaluation_set == "e5" * 32
