@@ -20,7 +20,8 @@ class Event:
         total: all there is to do, in `unit`; None while nobody knows.
         unit: what is counted, for instance "chunks", "steps" or "examples".
         info: figures at this moment. `epoch` and `step` count from 1, `loss` and `validation_loss` are in nats, `tokens_per_s` is over all
-            replicas; keys that do not apply are absent. `message`, a text, is shown as it is.
+            replicas; `documents` are those read so far, `bytes_per_s` of their text over all actors; keys that do not apply are absent.
+            `message`, a text, is shown as it is.
     """
 
     stage: str

@@ -44,12 +44,12 @@ def corpus_workflow(path=None, source="nietzsche", **data):
 def prepare_here(loaded, store):
     """The steps of the preprocessing driver, in this process."""
     from distrnn.data import vocabulary
-    from distrnn.data.assemble import build_manifest, check_splits
+    from distrnn.data.assemble import Written, check_splits, commit, encoding_of
     from distrnn.data.dataset import Dataset
     from distrnn.data.evaluation_set import write_evaluation_set
     from distrnn.data.lookup import lookup
-    from distrnn.data.manifest import StoredFile, dataset_folder
-    from distrnn.data.shards import Encoding, plan_shards, write_shard
+    from distrnn.data.manifest import dataset_folder
+    from distrnn.data.shards import plan_shards, write_shard
     from distrnn.data.staging import read_staged, stage_chunk, staging_area
 
     found = lookup(loaded, store)
@@ -60,18 +60,11 @@ def prepare_here(loaded, store):
     for chunk in staged:
         merger.add(read_staged(store, area, chunk.index, "dictionary").read_all())
     ranked = merger.ranked()
-    kept = vocabulary.cut(ranked, found.spec)
-    with_start = found.source.kind == "documents" and found.spec.level == "word"
-    encoding = Encoding(found.spec, kept["token"].combine_chunks(), with_start)
-    written = [write_shard(plan, encoding, store, area, folder) for plan in plan_shards(staged)]
+    encoding = encoding_of(ranked, found)
+    shards = [write_shard(plan, encoding, store, area, folder) for plan in plan_shards(staged)]
     held_out = [chunk.index for chunk in staged if len(chunk.lengths[2])]
     evaluation_set = write_evaluation_set(held_out, store, area) if held_out else None
-    body = vocabulary.to_bytes(kept)
-    store.put(folder + "vocabulary.json", body)
-    file = StoredFile("vocabulary.json", vocabulary.digest(body), len(body))
-    manifest = build_manifest(found, staged, written, evaluation_set, file, kept=len(kept), distinct=len(ranked))
-    store.create_if_absent(folder + "manifest.json", manifest.to_bytes())
-    return Dataset(store, manifest)
+    return Dataset(store, commit(found, Written(staged, ranked, shards, evaluation_set), store))
 
 
 @pytest.fixture
@@ -87,5 +80,5 @@ def review_folder(tmp_path):
 @pytest.fixture
 def small_chunks(monkeypatch):
     """Chunks of about 4 kB, so that small sources have several."""
-    for module in ("base", "imdb_parquet", "imdb_csv", "corpus"):
-        monkeypatch.setattr(f"distrnn.data.sources.{module}.CHUNK_BYTES", 4096)
+    monkeypatch.setattr("distrnn.data.sources.base.CHUNK_BYTES", 4096)
+    monkeypatch.setattr("distrnn.data.sources.streams.READ_BYTES", 1000)

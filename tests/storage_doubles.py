@@ -184,7 +184,7 @@ class MemoryStore:
             self.calls["LIST"] += 1
             start = max(bisect_left(self._keys, prefix), bisect_right(self._keys, after))
             keys = [key for key in self._keys[start : start + PAGE_KEYS] if key.startswith(prefix)]
-            return [Entry(key, len(self._bodies[key][0]), self._bodies[key][1]) for key in keys]
+            return [Entry(key, len(body), written, _tag(body)) for key in keys for body, written in [self._bodies[key]]]
 
 
 class Watched:

@@ -20,6 +20,7 @@ from distrnn.cli import (
     cache,
     carrying,
     compare,
+    datasets,
     doctor,
     init,
     models_list,
@@ -30,6 +31,7 @@ from distrnn.cli import (
     pull,
     registry_care,
     runs,
+    tokenize,
     workflows,
 )
 from distrnn.cli.output import Output
@@ -147,6 +149,7 @@ def build() -> typer.Typer:
     program.command("plan", rich_help_panel=train)(workflows.plan)
     program.command("run", rich_help_panel=train)(workflows.run)
     program.command("prepare", rich_help_panel=train)(workflows.prepare)
+    program.add_typer(_datasets(), name="datasets", rich_help_panel=train)
     program.add_typer(_runs(), name="runs", rich_help_panel=train)
 
     use = "Use models"
@@ -155,11 +158,21 @@ def build() -> typer.Typer:
     program.command("pull", rich_help_panel=use)(pull.pull)
     program.command("predict", rich_help_panel=use)(predict.predict)
     program.command("generate", rich_help_panel=use)(predict.generate)
+    program.command("tokenize", rich_help_panel=use)(tokenize.tokenize_texts)
 
     care = "Look after it"
     program.add_typer(_cache(), name="cache", rich_help_panel=care)
     program.command("doctor", rich_help_panel=care)(doctor.doctor)
     return program
+
+
+def _datasets() -> typer.Typer:
+    group = _group("What was prepared to train on.")
+    group.command("list")(datasets.list_datasets)
+    group.command("show")(datasets.show)
+    group.command("verify")(datasets.verify)
+    group.command("delete")(datasets.delete)
+    return group
 
 
 def _runs() -> typer.Typer:

@@ -26,8 +26,8 @@ def predict(
 ) -> None:
     """Say which label each text has, and how sure the model is."""
     out = Output(json=json)
-    model = _load(reference, registry, out)
-    documents = judged(list(_given(texts)), model.predict, model.labels)
+    model = load(reference, registry, out)
+    documents = judged(list(given(texts)), model.predict, model.labels)
     rows = [[document["label"], document["probability"], document["text"]] for document in documents]
     out.result(documents, Table(["label", "probability", "text"], rows))
 
@@ -48,7 +48,7 @@ def generate(
 ) -> None:
     """Write the text that follows a prompt."""
     out = Output(json=json)
-    model = _load(reference, registry, out)
+    model = load(reference, registry, out)
     beginning = model.sample_prompt if prompt is None else prompt
     text = model.generate(beginning, length, temperature=temperature, seed=seed)
     joint = "" if model.preprocessing.vocabulary.spec.level == "char" else " "
@@ -78,7 +78,12 @@ def judged(texts: Sequence[str], predict: Any, labels: Sequence[str]) -> list[di
     return entries
 
 
-def _given(texts: Sequence[str]) -> Iterator[str]:
+def given(texts: Sequence[str]) -> Iterator[str]:
+    """The texts of a command line: those that stand there, or for `-` one a line from stdin.
+
+    Raises:
+        UsageError: `-` stands beside others.
+    """
     if STDIN not in texts:
         yield from texts
         return
@@ -87,7 +92,8 @@ def _given(texts: Sequence[str]) -> Iterator[str]:
     yield from (line.rstrip("\r\n") for line in sys.stdin)
 
 
-def _load(reference: str, registry: str | None, out: Output) -> "Classifier | LanguageModel":
+def load(reference: str, registry: str | None, out: Output) -> "Classifier | LanguageModel":
+    """Load a published model, and say which version it is."""
     # One text at a time is too little work to share: on a busy machine the threads of OpenBLAS wait for each other up to 40 times as long
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from distrnn.client import load_model

@@ -47,13 +47,17 @@ def figures(info: Mapping[str, Any]) -> str:
         parts.append(f"{info['tokens_per_s']:,.0f} tokens/s")
     if info.get("message"):
         parts.append(str(info["message"]))
+    if info.get("documents") is not None:
+        parts.append(f"{info['documents']:,} documents")
+    if info.get("bytes_per_s") is not None:
+        parts.append(f"{info['bytes_per_s'] / 1e6:,.1f} MB/s")
     return ", ".join(parts)
 
 
 class Lines:
-    """One line when a stage begins, and one for each finished epoch.
+    """One line when a stage begins, one for each finished epoch, and one for what was read when all of it is.
 
-    An epoch may be told twice, before and after its validation; the line waits until it is certain that no more is coming.
+    An epoch may be told twice, before and after its validation; a line waits until it is certain that no more is coming.
 
     Args:
         say: shows a line.
@@ -62,24 +66,25 @@ class Lines:
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
         self._stage = ""
-        self._epoch: tuple[Any, str] | None = None
+        self._waiting: tuple[Any, str] | None = None
 
     def __call__(self, event: Event) -> None:
         """Hear an event."""
         epoch = event.info.get("epoch")
-        if self._epoch is not None and (event.stage, epoch) != self._epoch[0]:
+        topic = event.stage, epoch, event.info.get("message") if epoch is None else None
+        if self._waiting is not None and topic != self._waiting[0]:
             self.close()
         if event.stage != self._stage:
             self._stage = event.stage
             self._say(f"{event.stage}: started")
-        if epoch is not None and event.info.get("step") == event.info.get("steps"):
-            self._epoch = (event.stage, epoch), f"{event.stage}: {figures(event.info)}"
+        if "documents" in event.info or (epoch is not None and event.info.get("step") == event.info.get("steps")):
+            self._waiting = topic, f"{event.stage}: {figures(event.info)}"
 
     def close(self) -> None:
         """Say what is still waiting."""
-        if self._epoch is not None:
-            self._say(self._epoch[1])
-            self._epoch = None
+        if self._waiting is not None:
+            self._say(self._waiting[1])
+            self._waiting = None
 
 
 class Bars:

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 from distrnn.client import load_folder
 from distrnn.cluster import gate, lineage, metrics, preprocess, record
 from distrnn.cluster.interrupts import Interrupts
-from distrnn.cluster.planning import check_labels, names_file, place_workflow, require_shared, storage_of
+from distrnn.cluster.planning import check_trainable, names_file, place_workflow, require_shared, storage_of
 from distrnn.cluster.preprocess import PreparedDataset
 from distrnn.cluster.record import Options
 from distrnn.cluster.result import RunResult, Stopwatch
 from distrnn.cluster.session import ray_session
 from distrnn.cluster.train_job import TrainJob, train_on_ray
+from distrnn.data.sources import open_source
 from distrnn.errors import InterruptedRunError, UsageError
 from distrnn.evaluation import card, report
 from distrnn.progress import Event, Progress, silent
@@ -167,6 +168,7 @@ class _Run:
         return result
 
     def _execute(self, options: Options) -> RunResult:
+        check_trainable(self.workflow, open_source(self.workflow).labels)
         with contextlib.ExitStack() as stack:
             temporary = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="distrnn-run-")))
             folder = temporary / "model"
@@ -179,7 +181,6 @@ class _Run:
                 placement = place_workflow(self.workflow, nodes)
                 with self.watch.stage("prepare"):
                     prepared = preprocess.prepare(self.loaded, store=self.store, progress=self.progress)
-                check_labels(self.workflow, prepared.dataset.manifest.labels)
                 self.document = record.with_dataset(self.runs, self.document, prepared.fingerprint)
                 outcome = self._train(placement, prepared, folder, str(log_file) if alone else None)
             return self._finish(outcome, placement, prepared, folder)

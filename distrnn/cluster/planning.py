@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from distrnn.cluster.session import local_resources, ray_session
 from distrnn.data.lookup import Lookup, lookup
@@ -71,17 +71,27 @@ def require_shared(
     return alone
 
 
-def check_labels(workflow: Workflow, labels: Sequence[str]) -> None:
-    """Find a gate on a label that the data does not have before the hours of training.
+def check_trainable(workflow: Workflow, labels: Sequence[str]) -> None:
+    """Find out before the hours of training that the model cannot learn from this data, or that a gate asks for a label it does not have.
 
     Raises:
-        WorkflowError: a rule names such a label; names its key.
+        WorkflowError: names the key.
     """
+    classifier = isinstance(workflow.model, ClassifierModel)
+    if workflow.data.tokenizer.layout == "bag":
+        _refuse("data.tokenizer.layout", f"sequence for model.type {workflow.model.type}, which reads tokens in their order", "bag")
+    if classifier and len(labels) != 2:
+        received = f"{len(labels)} labels" if labels else "documents without labels"
+        _refuse("data.labels", "two labels, which is what a classifier is trained on", f"{received}. distrnn prepare takes them")
     promote = workflow.register_.promote if workflow.register_ else None
     for index, rule in enumerate(promote.gate if promote else ()):
         if promote and rule.label is not None and rule.label not in labels:
             key = "register.promote.label" if promote.rules is None else f"register.promote.rules.{index}.label"
-            raise WorkflowError(f"key {key!r}: expected one of {', '.join(labels)}. Received: {rule.label}", key=key)
+            _refuse(key, f"one of {', '.join(labels)}", rule.label)
+
+
+def _refuse(key: str, expected: str, received: str) -> NoReturn:
+    raise WorkflowError(f"key {key!r}: expected {expected}. Received: {received}", key=key)
 
 
 def plan(workflow_path: str | Path, overrides: Sequence[str] | Mapping[str, Any] = (), *, address: str | None = None) -> dict[str, Any]:
@@ -100,7 +110,7 @@ def plan(workflow_path: str | Path, overrides: Sequence[str] | Mapping[str, Any]
         with ray_session(address) if address else contextlib.nullcontext(local_resources()) as nodes:
             placement = place_workflow(workflow, nodes)
         found = lookup(loaded, store)
-        check_labels(workflow, found.source.labels)
+        check_trainable(workflow, found.source.labels)
     return {
         "workflow": loaded.to_json(),
         "storage": store.url,

@@ -1,4 +1,7 @@
-"""A pool of Ray actors: each works on one task at a time, and one that dies costs that task and is replaced."""
+"""A pool of Ray actors: each works on one task at a time, and one that dies costs that task and is replaced.
+
+Tasks go to actors that have said that they are up, so a cluster that cannot place all of them, or has lost a node, works with those it has.
+"""
 
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -10,6 +13,8 @@ from ray.exceptions import OutOfMemoryError, RayActorError, RayTaskError, Worker
 from distrnn.errors import DataError, DistrnnError
 
 ATTEMPTS = 3
+_STARTING = None
+_DEATHS = (RayActorError, OutOfMemoryError, WorkerCrashedError)
 
 
 class ActorPool:
@@ -24,8 +29,11 @@ class ActorPool:
 
     def __init__(self, start: Callable[[], Any], size: int) -> None:
         self._start = start
-        self._idle = [start() for _ in range(size)]
-        self._busy: dict[Any, tuple[Any, int]] = {}
+        self._idle: list[Any] = []
+        self._busy: dict[Any, tuple[Any, int | None]] = {}
+        self._failed_starts = 0
+        for _ in range(size):
+            self._start_one()
 
     def __enter__(self) -> "ActorPool":
         return self
@@ -57,18 +65,37 @@ class ActorPool:
                 actor, number = self._idle.pop(), waiting.popleft()
                 self._busy[getattr(actor, method).remote(*tasks[number])] = (actor, number)
             (ready,), _ = ray.wait(list(self._busy), num_returns=1)
-            actor, number = self._busy.pop(ready)
+            actor, finished = self._busy.pop(ready)
             try:
-                results[number] = _result(ready)
-            except (RayActorError, OutOfMemoryError, WorkerCrashedError) as error:
-                attempts[number] += 1
-                _give_up_after(attempts[number], error)
-                waiting.appendleft(number)
-                actor = self._start()
+                result = _result(ready)
+            except _DEATHS as error:
+                self._count_death(finished, attempts, error)
+                if finished is not _STARTING:
+                    waiting.appendleft(finished)
+                self._start_one()
+                continue
             self._idle.append(actor)
-            if number in results:
-                done(number, results[number])
+            if finished is not _STARTING:
+                results[finished] = result
+                done(finished, result)
         return [results[number] for number in range(len(tasks))]
+
+    def _start_one(self) -> None:
+        actor = self._start()
+        self._busy[actor.__ray_ready__.remote()] = (actor, _STARTING)
+
+    def _count_death(self, number: int | None, attempts: list[int], error: Exception) -> None:
+        if number is _STARTING:
+            self._failed_starts += 1
+            if self._failed_starts >= ATTEMPTS:
+                raise DataError(f"{ATTEMPTS} preprocessing actors died while they started: {_said(error)}. See: distrnn doctor") from error
+            return
+        attempts[number] += 1
+        if attempts[number] >= ATTEMPTS:
+            raise DataError(
+                f"a preprocessing actor died {ATTEMPTS} times on the same chunk: {_said(error)}. If memory ran out, use "
+                "fewer of them (scaling.actors)."
+            ) from error
 
 
 def _result(reference: Any) -> Any:
@@ -80,9 +107,5 @@ def _result(reference: Any) -> Any:
         raise DistrnnError(f"preprocessing failed: {type(error.cause).__name__}: {' '.join(str(error.cause).split())[:300]}") from None
 
 
-def _give_up_after(attempts: int, error: Exception) -> None:
-    if attempts >= ATTEMPTS:
-        raise DataError(
-            f"a preprocessing actor died {attempts} times on the same chunk: {' '.join(str(error).split())[:300]}. If memory ran out, use "
-            "fewer of them (scaling.actors)."
-        ) from error
+def _said(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]

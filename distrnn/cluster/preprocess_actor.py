@@ -3,14 +3,17 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import ray
 
 from distrnn.data.evaluation_set import write_evaluation_set
 from distrnn.data.manifest import EvaluationSet
+from distrnn.data.removal import Signatures
 from distrnn.data.shards import Encoding, ShardPlan, WrittenShard, write_shard
 from distrnn.data.sources import Chunk
-from distrnn.data.staging import StagedChunk, stage_chunk
+from distrnn.data.staging import StagedChunk, sign_chunk, stage_chunk
 from distrnn.storage import Store
 from distrnn.text import TokenizerSpec
 
@@ -29,6 +32,10 @@ class PreprocessActor:
         # The pool is the parallelism; threads of several actors would only fight for the same cores.
         pa.set_cpu_count(1)
         self._store, self._folder, self._area, self._spec = store, folder, area, spec
+
+    def sign(self, chunk: Chunk, near: bool) -> tuple[Signatures, npt.NDArray[np.int8]]:
+        """Signatures of a chunk's documents, and the final split of each: int8 [rows]."""
+        return sign_chunk(chunk, self._spec, near=near)
 
     def stage(self, chunk: Chunk) -> StagedChunk:
         """Tokenize a chunk into the staging area."""

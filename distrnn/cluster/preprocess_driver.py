@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
 import pyarrow as pa
 import ray
@@ -13,12 +13,14 @@ import ray
 from distrnn.cluster.pool import ActorPool
 from distrnn.cluster.preprocess_actor import actor_starter
 from distrnn.data import vocabulary
-from distrnn.data.assemble import build_manifest, check_splits
+from distrnn.data.assemble import Written, check_splits, commit, encoding_of
 from distrnn.data.dataset import Dataset
 from distrnn.data.lookup import Lookup
-from distrnn.data.manifest import EvaluationSet, StoredFile, dataset_folder
+from distrnn.data.manifest import EvaluationSet, dataset_folder
+from distrnn.data.removal import removals
 from distrnn.data.shards import Encoding, WrittenShard, plan_shards
 from distrnn.data.sources import Chunk
+from distrnn.data.sources.base import without
 from distrnn.data.splits import TEST
 from distrnn.data.staging import StagedChunk, read_staged, staging_area
 from distrnn.errors import DistrnnError
@@ -46,40 +48,44 @@ def commit_dataset(actors: int | Literal["auto"], found: Lookup, store: Store, p
     folder, area = dataset_folder(found.fingerprint), staging_area(found.fingerprint, uuid.uuid4().hex[:12])
     try:
         with ActorPool(actor_starter(store, folder, area, found.spec, actors=size), size) as pool:
+            chunks, removed = _without_duplicates(pool, chunks, found, progress)
             staged, ranked = _stage(pool, chunks, store, area, progress)
             check_splits(staged, found.source, found.spec)
-            kept = vocabulary.cut(ranked, found.spec)
-            written, evaluation_set = _write(pool, staged, _encoding(kept, found), len(chunks), progress)
+            shards, evaluation_set = _write(pool, staged, encoding_of(ranked, found), len(chunks), progress)
     finally:
         _remove_staging(store, folder, area)
-    body = vocabulary.to_bytes(kept)
-    file = StoredFile("vocabulary.json", vocabulary.digest(body), len(body))
-    store.put(folder + file.file, body)
-    manifest = build_manifest(found, staged, written, evaluation_set, file, kept=len(kept), distinct=len(ranked))
-    store.create_if_absent(folder + "manifest.json", manifest.to_bytes())
-    return Dataset(store, manifest)
+    return Dataset(store, commit(found, Written(staged, ranked, shards, evaluation_set, removed), store))
 
 
 def _pool_size(actors: int | Literal["auto"], chunks: int) -> int:
     return min(int(ray.cluster_resources().get("CPU", 1.0)) if actors == "auto" else actors, chunks) or 1
 
 
+def _without_duplicates(pool: ActorPool, chunks: list[Chunk], found: Lookup, progress: Progress) -> tuple[list[Chunk], int]:
+    """Chunks without the documents that `data.duplicates` leaves out, and how many those are; costs a reading of the source."""
+    duplicates = found.source.rules.duplicates
+    if duplicates == "keep":
+        return chunks, 0
+
+    def told(_number: int, _result: object) -> None:
+        progress(Event("prepare", 0, 2 * len(chunks), "chunks", {"message": "looking for duplicates"}))
+
+    signed = pool.run("sign", [(chunk, duplicates == "near") for chunk in chunks], told)
+    dropped = removals([signatures for signatures, _ in signed], [splits for _, splits in signed])
+    left = [without(chunk, rows, len(splits)) for chunk, rows, (_, splits) in zip(chunks, dropped, signed, strict=True)]
+    return [chunk for chunk in left if chunk is not None], sum(map(len, dropped))
+
+
 def _stage(pool: ActorPool, chunks: Sequence[Chunk], store: Store, area: str, progress: Progress) -> tuple[list[StagedChunk], pa.Table]:
     merger = vocabulary.CountMerger()
-    counter = _Counter(progress, len(chunks), first=0)
+    counter = _Counter(progress, "tokenizing", len(chunks))
 
     def merge(_number: int, staged: StagedChunk) -> None:
         merger.add(read_staged(store, area, staged.index, "dictionary").read_all())
-        counter.step("tokenizing", sum(int(lengths.sum()) for lengths in staged.lengths))
+        counter.read(staged)
 
     staged = pool.run("stage", [(chunk,) for chunk in chunks], merge)
     return staged, merger.ranked()
-
-
-def _encoding(kept: pa.Table, found: Lookup) -> Encoding:
-    tokens = kept["token"].combine_chunks()
-    with_start = found.source.kind == "documents" and found.spec.level == "word"
-    return Encoding(found.spec, tokens.chunk(0) if isinstance(tokens, pa.ChunkedArray) else tokens, with_start)
 
 
 def _write(
@@ -87,27 +93,38 @@ def _write(
 ) -> tuple[list[WrittenShard], EvaluationSet | None]:
     held_out = tuple(chunk.index for chunk in staged if len(chunk.lengths[TEST]))
     plans = [*([held_out] if held_out else []), *plan_shards(staged)]
-    counter = _Counter(progress, chunks, first=chunks, tasks=len(plans))
+    counter = _Counter(progress, "writing shards", chunks, first=chunks, tasks=len(plans))
     shared = ray.put(encoding)
-    results = pool.run("write", [(plan, shared) for plan in plans], lambda _number, _result: counter.step("writing shards"))
+    results = pool.run("write", [(plan, shared) for plan in plans], lambda _number, _result: counter.step())
     return results[bool(held_out) :], results[0] if held_out else None
 
 
 class _Counter:
-    """Progress over both stages, counted in chunks: each is read once and written once."""
+    """Progress over both stages, counted in chunks: each is read once and written once.
 
-    def __init__(self, progress: Progress, chunks: int, *, first: int, tasks: int | None = None) -> None:
-        self._progress, self._chunks, self._done = progress, chunks, float(first)
+    Args:
+        progress: hears about it.
+        message: names the stage.
+        chunks: of the source.
+        first: chunks counted before this stage.
+        tasks: of this stage; None: one a chunk.
+    """
+
+    def __init__(self, progress: Progress, message: str, chunks: int, *, first: int = 0, tasks: int | None = None) -> None:
+        self._progress, self._message, self._chunks, self._done = progress, message, chunks, float(first)
         self._step = chunks / tasks if tasks else 1.0
-        self._tokens, self._started = 0, time.monotonic()
+        self._documents, self._bytes, self._started = 0, 0, time.monotonic()
 
-    def step(self, message: str, tokens: int = 0) -> None:
+    def read(self, staged: StagedChunk) -> None:
+        """Count a chunk that was tokenized."""
+        self._documents += sum(len(lengths) for lengths in staged.lengths)
+        self._bytes += sum(staged.text_bytes)
+        self.step(documents=self._documents, bytes_per_s=self._bytes / max(time.monotonic() - self._started, 1e-9))
+
+    def step(self, **figures: float) -> None:
+        """Count a task."""
         self._done += self._step
-        self._tokens += tokens
-        info: dict[str, Any] = {"message": message}
-        if self._tokens:
-            info["tokens_per_s"] = self._tokens / max(time.monotonic() - self._started, 1e-9)
-        self._progress(Event("prepare", self._done, 2 * self._chunks, "chunks", info))
+        self._progress(Event("prepare", self._done, 2 * self._chunks, "chunks", {"message": self._message, **figures}))
 
 
 def _remove_staging(store: Store, folder: str, area: str) -> None:

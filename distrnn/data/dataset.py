@@ -83,11 +83,20 @@ class Dataset:
             NotFoundError: the dataset has no such split.
             IntegrityError: a shard is missing, cut short or altered.
         """
+        return ShardReader.open(self.shard_paths(split), split)
+
+    def shard_paths(self, split: str) -> list[Path]:
+        """The shards of a split on this machine, in order; remote ones are copied here and checked.
+
+        Raises:
+            NotFoundError: the dataset has no such split.
+            IntegrityError: a shard is missing, cut short or altered.
+        """
         if split not in self.manifest.splits:
             raise NotFoundError(f"dataset {self.path} has no split {split!r}. Received splits: {', '.join(self.manifest.splits)}")
-        return ShardReader.open([self._local(shard) for shard in self.manifest.splits[split].shards], split)
+        return [self._local(shard) for shard in self.manifest.splits[split].shards]
 
-    def evaluation_texts(self) -> tuple[list[str], list[str], npt.NDArray[np.int8]]:
+    def evaluation_texts(self) -> tuple[list[str], list[str], npt.NDArray[np.int16]]:
         """Ids, raw texts and labels of the test split, in its order; labels are -1 for a corpus.
 
         Raises:

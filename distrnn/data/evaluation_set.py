@@ -57,7 +57,7 @@ def _join(chunks: Sequence[int], store: Store, area: str, path: Path) -> int:
     return rows
 
 
-def read_evaluation_set(store: Store, sha256: str) -> tuple[list[str], list[str], npt.NDArray[np.int8]]:
+def read_evaluation_set(store: Store, sha256: str) -> tuple[list[str], list[str], npt.NDArray[np.int16]]:
     """Ids, raw texts and labels of an evaluation set, in its order; labels are -1 for a corpus.
 
     Args:
@@ -76,4 +76,4 @@ def read_evaluation_set(store: Store, sha256: str) -> tuple[list[str], list[str]
         )
     table = pa.ipc.open_file(pa.py_buffer(body)).read_all()
     labels = table["label"].combine_chunks().fill_null(-1).to_numpy(zero_copy_only=False)
-    return table["id"].to_pylist(), table["text"].to_pylist(), np.asarray(labels, np.int8)
+    return table["id"].to_pylist(), table["text"].to_pylist(), np.asarray(labels, np.int16)

@@ -55,6 +55,7 @@ def lookup(loaded: LoadedWorkflow, store: Store) -> Lookup:
     workflow = loaded.workflow
     source, spec = open_source(workflow), workflow.data.tokenizer.spec()
     parts = fingerprint_parts(source.name, source.digest(), spec, source.rules.to_json())
+    parts["source"] |= source.to_json()
     name = fingerprint(parts)
     dataset = find_dataset(store, name)
     reason = "nothing changed since it was prepared" if dataset else _why_not(store, parts)

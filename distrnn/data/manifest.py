@@ -10,7 +10,7 @@ from typing import Any
 from distrnn.errors import IntegrityError
 from distrnn.text import TokenizerSpec
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SPLITS = ("train", "validation", "test")
 
 
@@ -41,6 +41,8 @@ class SplitManifest:
         tokens: ids over all rows.
         unknown_tokens: those that are not in the vocabulary.
         label_counts: documents of each label, by its name; empty for a corpus.
+        text_bytes: UTF-8 bytes of the text.
+        empty_rows: rows without a token.
     """
 
     shards: tuple[ShardFile, ...]
@@ -48,6 +50,8 @@ class SplitManifest:
     tokens: int
     unknown_tokens: int
     label_counts: dict[str, int]
+    text_bytes: int
+    empty_rows: int
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,9 @@ class DatasetManifest:
         vocabulary: the file of [token, count] pairs, most frequent first.
         vocabulary_size: ids in use, reserved ones included.
         distinct_tokens: different tokens of the training text (validation included) before the vocabulary was cut.
+        collisions: of those, how many share their bucket with another one; None where tokens are not hashed.
+        replaced_utf8: invalid UTF-8 sequences that became U+FFFD.
+        removed_duplicates: documents that were left out because they stand elsewhere too.
         splits: by name.
         evaluation_set: None where nothing is held out for testing.
     """
@@ -84,6 +91,9 @@ class DatasetManifest:
     vocabulary: StoredFile
     vocabulary_size: int
     distinct_tokens: int
+    collisions: int | None
+    replaced_utf8: int
+    removed_duplicates: int
     splits: dict[str, SplitManifest]
     evaluation_set: EvaluationSet | None
 

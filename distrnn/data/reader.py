@@ -2,17 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from distrnn.data.padding import IntArray, Side, lay_out
 from distrnn.errors import IntegrityError
 
-Side = Literal["pre", "post"]
-IntArray = npt.NDArray[np.integer]
+NO_LABEL = -1
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,12 @@ class ShardArrays:
     Attributes:
         values: uint16 or int32 [T].
         offsets: int [N + 1]; row i is values[offsets[i]:offsets[i + 1]].
-        labels: int8 [N]; -1 where there is none.
+        labels: int16 [N]; -1 where there is none.
     """
 
     values: IntArray
     offsets: IntArray
-    labels: npt.NDArray[np.int8]
+    labels: npt.NDArray[np.int16]
 
     @classmethod
     def map(cls, path: Path) -> "ShardArrays":
@@ -48,7 +48,7 @@ class ShardArrays:
         return cls(
             tokens.values.to_numpy(zero_copy_only=True),
             tokens.offsets.to_numpy(zero_copy_only=True),
-            labels.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int8, copy=False),
+            labels.fill_null(NO_LABEL).to_numpy(zero_copy_only=False).astype(np.int16, copy=False),
         )
 
 
@@ -63,6 +63,10 @@ class ShardReader:
     Args:
         shards: in order.
         name: of the split, for messages.
+
+    Attributes:
+        name: of the split.
+        labels: int16 [rows]; -1 where there is none.
     """
 
     def __init__(self, shards: Sequence[ShardArrays], name: str = "train") -> None:
@@ -70,7 +74,8 @@ class ShardReader:
         self._shards = list(shards)
         self._first_row = np.cumsum([0] + [len(shard.labels) for shard in self._shards])
         self._first_token = np.cumsum([0] + [len(shard.values) for shard in self._shards])
-        self.labels: npt.NDArray[np.int8] = np.concatenate([shard.labels for shard in self._shards] or [np.zeros(0, np.int8)])
+        labels = [shard.labels.astype(np.int16, copy=False) for shard in self._shards]
+        self.labels: npt.NDArray[np.int16] = np.concatenate(labels or [np.zeros(0, np.int16)])
 
     @classmethod
     def open(cls, paths: Sequence[Path], name: str) -> "ShardReader":
@@ -81,6 +86,11 @@ class ShardReader:
         """
         return cls([ShardArrays.map(path) for path in paths], name)
 
+    @classmethod
+    def joined(cls, readers: "Sequence[ShardReader]") -> "ShardReader":
+        """The rows of several splits behind each other."""
+        return cls([shard for reader in readers for shard in reader._shards], " and ".join(reader.name for reader in readers))
+
     @property
     def rows(self) -> int:
         """Documents, or pieces of a stream."""
@@ -90,6 +100,16 @@ class ShardReader:
     def tokens(self) -> int:
         """Token ids over all rows."""
         return int(self._first_token[-1])
+
+    @property
+    def highest_id(self) -> int:
+        """The highest id of all rows; 0 where there is none."""
+        return max((int(shard.values.max()) for shard in self._shards if len(shard.values)), default=0)
+
+    @cached_property
+    def lengths(self) -> npt.NDArray[np.int32]:
+        """Tokens of each row: int32 [rows]."""
+        return np.concatenate([np.diff(shard.offsets).astype(np.int32) for shard in self._shards] or [np.zeros(0, np.int32)])
 
     def span(self, start: int, stop: int) -> IntArray:
         """Tokens [start, stop) of the split read as one stream; a view where they lie in one shard; ends with it."""
@@ -108,52 +128,24 @@ class ShardReader:
         Shapes: n rows asked for, L length.
 
         Args:
-            rows: int [n], any rows in any order.
+            rows: int [n] or [.., n], any rows in any order; -1 gives a row of zeros.
             length: L, in tokens.
             padding: where a short row is filled.
             truncating: which end of a long row is cut.
 
         Returns:
-            int32 [n, L].
+            int32 [n, L] or [.., n, L].
         """
-        if len(self._shards) == 1:
-            return _pad_some(self._shards[0], rows, length, padding, truncating)
-        result = np.empty((len(rows), length), np.int32)
+        matrix = np.empty((*rows.shape, length), np.int32)
         shard_of_row = np.searchsorted(self._first_row, rows, "right") - 1
-        for number in np.unique(shard_of_row):
-            chosen = np.flatnonzero(shard_of_row == number)
-            local = rows[chosen] - self._first_row[number]
-            result[chosen] = _pad_some(self._shards[number], local, length, padding, truncating)
-        return result
-
-
-def _pad_some(shard: ShardArrays, rows: IntArray, length: int, padding: Side, truncating: Side) -> npt.NDArray[np.int32]:
-    return pad_spans(shard.values, shard.offsets[rows], shard.offsets[rows + 1], length, padding, truncating)
-
-
-def pad_spans(values: IntArray, starts: IntArray, stops: IntArray, length: int, padding: Side, truncating: Side) -> npt.NDArray[np.int32]:
-    """Lay spans of one array out as a matrix, filled with zeros.
-
-    Shapes: T tokens, n spans, L length.
-
-    Args:
-        values: int [T].
-        starts: int [n], where each span begins.
-        stops: int [n], where it ends.
-        length: L, in tokens.
-        padding: where a short span is filled.
-        truncating: which end of a long span is cut.
-
-    Returns:
-        int32 [n, L].
-    """
-    result = np.zeros((len(starts), length), np.int32)
-    if not len(values) or not len(starts):
-        return result
-    starts, stops = starts.astype(np.int64), stops.astype(np.int64)
-    kept = np.minimum(stops - starts, length)
-    first = stops - kept if truncating == "pre" else starts
-    column = np.arange(length)[None, :] - (length - kept if padding == "pre" else np.zeros_like(kept))[:, None]  # [n, L]
-    inside = (column >= 0) & (column < kept[:, None])
-    np.copyto(result, values[np.clip(first[:, None] + column, 0, len(values) - 1)], where=inside, casting="unsafe")
-    return result
+        for number in (np.flatnonzero(np.bincount(shard_of_row.ravel() + 1)) - 1).tolist():
+            where = np.nonzero(shard_of_row == number)
+            if number < 0:
+                matrix[where] = 0
+                continue
+            shard, local = self._shards[number], rows[where] - self._first_row[number]
+            laid_out = lay_out(shard.values, shard.offsets[local], shard.offsets[local + 1], length, padding, truncating)
+            if len(local) == rows.size:
+                return laid_out.reshape(matrix.shape).astype(np.int32, copy=False)
+            matrix[where] = laid_out
+        return matrix

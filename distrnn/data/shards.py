@@ -3,7 +3,7 @@
 import hashlib
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from distrnn.data.manifest import SPLITS, ShardFile
 from distrnn.data.staging import StagedChunk, read_staged, to_ipc
 from distrnn.storage import Store
-from distrnn.text import START_ID, TokenizerSpec
+from distrnn.text import START_ID, TokenizerSpec, bucket
 
 SHARD_TOKENS = 4_000_000
 
@@ -93,8 +93,8 @@ class Encoding:
 
     Attributes:
         spec: the tokenizer.
-        tokens: string [V], the kept tokens, most frequent first.
-        with_start: whether every row begins with the start id (documents of words).
+        tokens: string [V], the kept tokens, most frequent first; none where tokens are hashed.
+        with_start: whether every row begins with the start id.
     """
 
     spec: TokenizerSpec
@@ -102,9 +102,23 @@ class Encoding:
     with_start: bool
 
     @property
+    def size(self) -> int:
+        """Ids in use, reserved ones included."""
+        return self.spec.first_id + (self.spec.buckets or len(self.tokens))
+
+    @property
     def dtype(self) -> "np.dtype[np.uint16] | np.dtype[np.int32]":
         """The narrowest of the two id types that holds every id."""
-        return np.dtype(np.uint16) if self.spec.first_id + len(self.tokens) <= 2**16 else np.dtype(np.int32)
+        return np.dtype(np.uint16) if self.size <= 2**16 else np.dtype(np.int32)
+
+    def ids_of(self, dictionary: pa.StringArray) -> "npt.NDArray[np.uint16 | np.int32]":
+        """The final id of each token of a chunk's dictionary: D tokens give [D]."""
+        first, unknown = self.spec.first_id, self.spec.unknown_id
+        if (buckets := self.spec.buckets) is not None:
+            return np.array([first + bucket(token, buckets) for token in dictionary.to_pylist()], self.dtype)
+        ranks = pc.index_in(dictionary, value_set=self.tokens)
+        ids: npt.NDArray[np.uint16 | np.int32] = pc.fill_null(pc.add(ranks, first), unknown).to_numpy().astype(self.dtype)
+        return ids
 
 
 def write_shard(plan: ShardPlan, encoding: Encoding, store: Store, area: str, folder: str) -> WrittenShard:
@@ -120,7 +134,7 @@ def write_shard(plan: ShardPlan, encoding: Encoding, store: Store, area: str, fo
     Raises:
         StorageError: it cannot be written.
     """
-    spans = [_encoded_span(span, plan.split, encoding, store, area) for span in plan.spans]
+    spans = [_finished(_encoded_span(span, plan.split, encoding, store, area), encoding) for span in plan.spans]
     values = np.concatenate([span.values for span in spans])
     lengths = np.concatenate([span.lengths for span in spans])
     offsets = np.concatenate([[0], np.cumsum(lengths)])
@@ -142,16 +156,43 @@ class _EncodedSpan:
 
 def _encoded_span(span: Span, split: int, encoding: Encoding, store: Store, area: str) -> _EncodedSpan:
     dictionary = read_staged(store, area, span.chunk, "dictionary").read_all()["token"].combine_chunks()
-    ranks = pc.index_in(dictionary, value_set=encoding.tokens)
-    table = pc.fill_null(pc.add(ranks, encoding.spec.first_id), encoding.spec.unknown_id).to_numpy().astype(encoding.dtype)
+    table = encoding.ids_of(dictionary)
     batch = read_staged(store, area, span.chunk, "rows").get_batch(split).slice(span.start, span.stop - span.start)
     rows = batch.column("tokens")
     offsets = rows.offsets.to_numpy()
-    values = table[rows.values.to_numpy()[offsets[0] : offsets[-1]]]
-    lengths = np.diff(offsets)
-    if encoding.with_start:
-        values, lengths = _with_start(values, offsets - offsets[0], encoding.dtype), lengths + 1
-    return _EncodedSpan(values, lengths, batch.column("label"), batch.column("id"))
+    values = np.take(table, rows.values.to_numpy()[offsets[0] : offsets[-1]])
+    return _EncodedSpan(values, np.diff(offsets), batch.column("label"), batch.column("id"))
+
+
+def _finished(span: _EncodedSpan, encoding: Encoding) -> _EncodedSpan:
+    """Bags hold each id once, sequences may begin with the start id."""
+    if encoding.spec.layout == "bag":
+        values, lengths = distinct_ids(span.values, span.lengths, encoding.size)
+        return replace(span, values=values, lengths=lengths)
+    if not encoding.with_start:
+        return span
+    offsets = np.concatenate([[0], np.cumsum(span.lengths)])
+    return replace(span, values=_with_start(span.values, offsets, encoding.dtype), lengths=span.lengths + 1)
+
+
+def distinct_ids(
+    values: "npt.NDArray[np.uint16 | np.int32]", lengths: npt.NDArray[np.int64], size: int
+) -> "tuple[npt.NDArray[np.uint16 | np.int32], npt.NDArray[np.int64]]":
+    """The distinct ids of each row, ascending.
+
+    Shapes: T ids, N rows, D distinct ids over all rows.
+
+    Args:
+        values: [T], row after row.
+        lengths: int64 [N].
+        size: above every id.
+
+    Returns:
+        [D], and the distinct ids of each row, int64 [N].
+    """
+    rows = np.repeat(np.arange(len(lengths)), lengths)
+    keys = np.unique(rows * size + values)  # [D]
+    return (keys % size).astype(values.dtype), np.bincount(keys // size, minlength=len(lengths)).astype(np.int64)
 
 
 def _with_start(

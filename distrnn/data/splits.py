@@ -5,7 +5,7 @@ parts, because neighbouring characters know each other.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -80,25 +80,40 @@ def choose(rows: int, split: str, rules: SplitRules) -> npt.NDArray[np.int64] | 
 
 
 class Part(NamedTuple):
-    """Characters [start, stop) of a corpus and the split they belong to."""
+    """Characters, or documents, [start, stop) of a corpus and the split they belong to."""
 
     split: str
     start: int
     stop: int
 
 
-def cut_corpus(text: str, rules: SplitRules) -> Iterator[Part]:
-    """Cut a corpus into training text, validation text and, at its very end, test text; parts that are empty are left out."""
-    stop = len(text)
-    test = _clean_cut(text, stop - round(stop * (rules.test_fraction or 0.0)))
-    validation = _clean_cut(text[:test], test - round(test * rules.validation_fraction))
+def cut_corpus(length: int, find: Callable[[str, int, int], int], rules: SplitRules) -> Iterator[Part]:
+    """Cut a corpus into training text, validation text and, at its very end, test text; parts that are empty are left out.
+
+    Args:
+        length: characters of the text.
+        find: as `str.find` of the text.
+        rules: the shares.
+    """
+    test = _clean_cut(length, find, length - round(length * (rules.test_fraction or 0.0)))
+    validation = _clean_cut(test, find, test - round(test * rules.validation_fraction))
+    yield from _in_order(validation, test, length)
+
+
+def cut_rows(rows: int, rules: SplitRules) -> Iterator[Part]:
+    """Cut a corpus of documents in the same way, between two of them: the last ones are for testing."""
+    test = rows - round(rows * (rules.test_fraction or 0.0))
+    yield from _in_order(test - round(test * rules.validation_fraction), test, rows)
+
+
+def _in_order(validation: int, test: int, stop: int) -> Iterator[Part]:
     parts = (Part("train", 0, validation), Part("validation", validation, test), Part("test", test, stop))
     yield from (part for part in parts if part.stop > part.start)
 
 
-def _clean_cut(text: str, position: int) -> int:
+def _clean_cut(length: int, find: Callable[[str, int, int], int], position: int) -> int:
     """The start of the next line, or else word, if it is near (a hundredth of the text), so that no word is cut; else `position`."""
-    if position >= len(text):
+    if position >= length:
         return position
-    near = position + len(text) // 100
-    return text.find("\n", position, near) + 1 or text.find(" ", position, near) + 1 or position
+    near = min(position + length // 100, length)
+    return find("\n", position, near) + 1 or find(" ", position, near) + 1 or position

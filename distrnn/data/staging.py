@@ -9,8 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from distrnn.data.manifest import SPLITS, dataset_folder
+from distrnn.data.removal import Signatures, signatures
 from distrnn.data.sources import Chunk, read_chunk
 from distrnn.data.sources.base import final_splits
 from distrnn.data.splits import TEST
@@ -28,13 +30,15 @@ class StagedChunk:
         index: the chunk's.
         lengths: tokens of each row, by the position of the final split: int32 [rows of the split].
         labels: documents of each label number, by the position of the final split; empty for a corpus.
-        size_bytes: UTF-8 bytes of the text.
+        text_bytes: UTF-8 bytes of the text, by the position of the final split.
+        replaced: invalid UTF-8 sequences that became U+FFFD.
     """
 
     index: int
     lengths: tuple[npt.NDArray[np.int32], ...]
     labels: tuple[dict[int, int], ...]
-    size_bytes: int
+    text_bytes: tuple[int, ...]
+    replaced: int = 0
 
 
 def staging_area(fingerprint: str, attempt: str) -> str:
@@ -60,7 +64,7 @@ def stage_chunk(chunk: Chunk, spec: TokenizerSpec, store: Store, area: str) -> S
         DataError: the source cannot be read.
         StorageError: the staging area cannot be written.
     """
-    table = read_chunk(chunk)
+    table, replaced = read_chunk(chunk)
     splits = final_splits(chunk, table)
     texts = _only(table, "text")
     tokens = tokenize_column(texts, spec)
@@ -73,9 +77,28 @@ def stage_chunk(chunk: Chunk, spec: TokenizerSpec, store: Store, area: str) -> S
     held_out = table.filter(pa.array(splits == TEST))
     if len(held_out):
         store.put(staged_key(area, chunk.index, "texts"), to_ipc(held_out.combine_chunks().to_batches()))
-    lengths = tuple(tokens.lengths[splits == split].astype(np.int32) for split in range(len(SPLITS)))
-    labels = _only(table, "label")
-    return StagedChunk(chunk.index, lengths, tuple(_label_counts(labels, splits == split) for split in range(len(SPLITS))), texts.nbytes)
+    inside = [splits == split for split in range(len(SPLITS))]
+    labels, sizes_bytes = _only(table, "label"), _sizes_bytes(texts)
+    return StagedChunk(
+        chunk.index,
+        tuple(tokens.lengths[chosen].astype(np.int32) for chosen in inside),
+        tuple(_label_counts(labels, chosen) for chosen in inside),
+        tuple(int(sizes_bytes[chosen].sum()) for chosen in inside),
+        replaced,
+    )
+
+
+def sign_chunk(chunk: Chunk, spec: TokenizerSpec, *, near: bool) -> tuple[Signatures, npt.NDArray[np.int8]]:
+    """Read a chunk and sign its documents, so that copies can be left out before anything is staged.
+
+    Returns:
+        their signatures, and the final split of each: int8 [rows].
+
+    Raises:
+        DataError: the source cannot be read.
+    """
+    table = read_chunk(chunk).table
+    return signatures(_only(table, "text"), spec, near=near), final_splits(chunk, table)
 
 
 def read_staged(store: Store, area: str, index: int, what: str) -> pa.RecordBatchFileReader:
@@ -111,6 +134,11 @@ def _batches(rows: pa.RecordBatch, sizes: npt.NDArray[np.int64]) -> list[pa.Reco
 def _label_counts(labels: pa.Array, chosen: npt.NDArray[np.bool_]) -> dict[int, int]:
     counts = labels.filter(pa.array(chosen)).drop_null().value_counts()
     return {item["values"]: item["counts"] for item in counts.to_pylist()}
+
+
+def _sizes_bytes(texts: pa.LargeStringArray) -> npt.NDArray[np.int64]:
+    sizes: npt.NDArray[np.int64] = pc.binary_length(texts).to_numpy(zero_copy_only=False)
+    return sizes
 
 
 def _only(table: pa.Table, name: str) -> pa.Array:

@@ -55,7 +55,8 @@ def tokenize_column(texts: pa.LargeStringArray, spec: TokenizerSpec) -> Tokens:
         texts: valid UTF-8, no nulls.
         spec: the rules.
     """
-    return _words(texts, spec) if spec.level == "word" else _characters(texts, spec)
+    tokens = _words(texts, spec) if spec.level == "word" else _characters(texts, spec)
+    return tokens if spec.ngrams == 1 else _grams(tokens, spec.ngrams, " " if spec.level == "word" else "")
 
 
 def _column(texts: pa.LargeStringArray) -> _Column:
@@ -81,7 +82,7 @@ def _words(texts: pa.LargeStringArray, spec: TokenizerSpec) -> Tokens:
     kind = pa.large_string() if len(column.data) > LAST_INT32 else pa.string()
     chunks, lengths = [], []
     for block in _blocks(column):
-        data = table[block.data]
+        data = np.frombuffer(bytearray(block.data.tobytes().translate(table)), np.uint8)
         if spec.html == "strip":
             _blank_line_breaks(block, data)
         starts, words_of_text = _word_starts(_Column(data, block.offsets))
@@ -92,15 +93,15 @@ def _words(texts: pa.LargeStringArray, spec: TokenizerSpec) -> Tokens:
     if not encoded.num_chunks:
         return Tokens(pa.array([], pa.string()), np.zeros(0, np.int32), per_text)
     dictionary, position = _final_dictionary(encoded.chunk(0).dictionary, fold=spec.case == "fold")
-    return Tokens(dictionary, np.concatenate([position[chunk.indices.to_numpy()] for chunk in encoded.chunks]), per_text)
+    return Tokens(dictionary, np.concatenate([np.take(position, chunk.indices.to_numpy()) for chunk in encoded.chunks]), per_text)
 
 
-def _byte_table(*, fold: bool) -> npt.NDArray[np.uint8]:
+def _byte_table(*, fold: bool) -> bytes:
     table = np.arange(256, dtype=np.uint8)
     table[np.frombuffer(SEPARATORS.encode(), np.uint8)] = SPACE
     if fold:
         table[ord("A") : ord("Z") + 1] += ord("a") - ord("A")
-    return table
+    return table.tobytes()
 
 
 def _blank_line_breaks(block: _Column, data: npt.NDArray[np.uint8]) -> None:
@@ -164,3 +165,31 @@ def _characters(texts: pa.LargeStringArray, spec: TokenizerSpec) -> Tokens:
     position[present] = np.arange(len(present), dtype=np.int32)
     dictionary = pa.array([chr(point) for point in present], pa.string())
     return Tokens(dictionary, position[points], np.diff(is_first_byte[column.offsets]).astype(np.int64))
+
+
+def _grams(units: Tokens, longest: int, joint: str) -> Tokens:
+    """Grams of 1 to `longest` units: a gram is its prefix, a gram one unit shorter, and one more unit.
+
+    Only distinct grams ever become text; grams of different lengths never have the same text, because no unit holds the joint.
+    """
+    total = len(units.ids)
+    left = np.repeat(np.cumsum(units.lengths), units.lengths) - np.arange(total)  # units from here to the end of the text
+    per_position = np.minimum(left, longest)
+    first = np.cumsum(per_position) - per_position
+    ids = np.empty(int(per_position.sum()), np.int32)
+    grams, dictionary = units.ids, units.dictionary
+    dictionaries, known = [dictionary], len(dictionary)
+    ids[first] = grams
+    for length in range(2, longest + 1):
+        starts = np.flatnonzero(left >= length)
+        codes = grams[starts].astype(np.int64) * len(units.dictionary) + units.ids[starts + length - 1]
+        encoded = pa.array(codes).dictionary_encode()
+        prefix, last = np.divmod(encoded.dictionary.to_numpy(), max(len(units.dictionary), 1))
+        dictionary = pc.binary_join_element_wise(dictionary.take(pa.array(prefix)), units.dictionary.take(pa.array(last)), joint)
+        grams = np.zeros(total, np.int32)
+        grams[starts] = encoded.indices.to_numpy()
+        ids[first[starts] + length - 1] = grams[starts] + known
+        dictionaries.append(dictionary)
+        known += len(dictionary)
+    lengths = sum(np.maximum(units.lengths - shorter, 0) for shorter in range(longest))
+    return Tokens(pa.concat_arrays(dictionaries), ids, np.asarray(lengths, np.int64))

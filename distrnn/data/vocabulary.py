@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from distrnn.text import TokenizerSpec
+from distrnn.text import TokenizerSpec, bucket
 
 PENDING_ROWS = 1 << 20
 
@@ -47,8 +47,18 @@ def counts_batch(tokens: pa.StringArray, counts: npt.NDArray[np.int64]) -> pa.Re
 
 
 def cut(ranked: pa.Table, spec: TokenizerSpec) -> pa.Table:
-    """The tokens that get an id: as many as `spec.vocabulary_size` leaves beside the reserved ones."""
+    """The tokens that get an id of their own: as many as `spec.vocabulary_size` leaves beside the reserved ones; none with buckets."""
+    if spec.buckets is not None:
+        return ranked.slice(0, 0)
     return ranked if spec.vocabulary_size is None else ranked.slice(0, max(spec.vocabulary_size - spec.first_id, 0))
+
+
+def collisions(ranked: pa.Table, spec: TokenizerSpec) -> int | None:
+    """How many distinct tokens share their bucket with another one; None where tokens are not hashed."""
+    if spec.buckets is None:
+        return None
+    filled = np.bincount([bucket(token, spec.buckets) for token in ranked["token"].to_pylist()], minlength=1)
+    return int(filled[filled > 1].sum())
 
 
 def to_bytes(kept: pa.Table) -> bytes:

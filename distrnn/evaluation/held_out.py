@@ -42,8 +42,8 @@ def measure_version(
     return measure(load_model(str(version), registry), texts, labels, slices)
 
 
-def read_texts(store: Store, evaluation_set: str) -> tuple[list[str], npt.NDArray[np.int8]]:
-    """N raw texts and labels int8 [N] of an evaluation set.
+def read_texts(store: Store, evaluation_set: str) -> tuple[list[str], npt.NDArray[np.int16]]:
+    """N raw texts and labels int16 [N] of an evaluation set.
 
     Raises:
         NotFoundError: it is not there.
@@ -66,7 +66,7 @@ def measure(
 
     Args:
         model: loaded.
-        texts: N documents; the pieces of one stream, in order, for a language model.
+        texts: N documents; the documents or pieces of one stream, in order, for a language model.
         labels: int [N]; ignored for a language model.
         slices: parts of the documents to judge on as well.
     Returns:
@@ -81,7 +81,7 @@ def measure(
                 f"{model.version or 'the model'} is a language model, whose text is one stream. Expected rules without min_tokens, "
                 f"max_tokens and label. Received: {slices[0]}"
             )
-        return {None: _measure_stream(model, "".join(texts))}
+        return {None: _measure_stream(model, texts)}
     probabilities, truth = model.predict(texts), np.asarray(labels)
     figures: dict[Slice | None, dict[str, Any]] = {None: classifier_metrics(probabilities, truth)}
     for part, inside in memberships(slices, texts, truth, model.labels).items():
@@ -112,13 +112,13 @@ def compare(one: Model, other: Model, texts: Sequence[str], labels: npt.NDArray[
         one_says, other_says = (predicted_classes(per_class(probabilities, truth)) for probabilities in said)
         return {"metrics": {"a": a, "b": b}, "churn": churn(one_says, other_says, truth)}
     if isinstance(one, LanguageModel) and isinstance(other, LanguageModel):
-        a, b = (_measure_stream(model, "".join(texts)) for model in (one, other))
+        a, b = (_measure_stream(model, texts) for model in (one, other))
         return {"metrics": {"a": a, "b": b}, "churn": None}
     raise UsageError("one is a classifier and the other a language model")
 
 
-def _measure_stream(model: LanguageModel, text: str) -> dict[str, Any]:
-    ids = np.array(model.preprocessing.vocabulary.encode(text), np.int32)
+def _measure_stream(model: LanguageModel, texts: Sequence[str]) -> dict[str, Any]:
+    ids = np.array(model.preprocessing.vocabulary.encode_stream(texts), np.int32)
     if len(ids) < 2:
         raise DataError(f"the evaluation set must have at least two tokens. Received: {len(ids)}")
     loss, state = 0.0, model.network.initial_state(1)

@@ -17,10 +17,10 @@ NEUTRAL_STARTS = ("\n", " ")
 def prompt_ids(vocabulary: Vocabulary, prompt: str) -> list[int]:
     """The ids that a language model reads before it writes; never empty.
 
-    Words begin with the start id. Characters have none, so an empty prompt becomes what most often stands between two pieces of text:
-    a line break, else a space, else the most frequent character.
+    Words, and documents of a corpus with boundaries, begin with the start id. Other characters have none, so an empty prompt becomes what
+    most often stands between two pieces of text: a line break, else a space, else the most frequent character.
     """
-    if ids := vocabulary.encode(prompt):
+    if ids := vocabulary.encode_stream([prompt]):
         return ids
     start = next((token for token in NEUTRAL_STARTS if token in vocabulary.tokens), vocabulary.tokens[0])
     return vocabulary.encode(start)

@@ -55,6 +55,11 @@ class Network:
         )
         self._floats_per_step = sum(4 * layer.units for layer in self._recurrent[1:]) + self.returns_sequences * self.features
 
+    @property
+    def embeddings(self) -> FloatArray:
+        """The vectors of all ids: float32 [V, F]."""
+        return self._embedding.embeddings
+
     @classmethod
     def load(cls, folder: str | Path) -> "Network":
         """Read the NumPy form of a published model.

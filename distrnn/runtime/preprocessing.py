@@ -38,7 +38,18 @@ KEYS: Mapping[str, tuple[type, ...]] = {
     "sample_prompt": (str, type(None)),
 }
 CHOICES = {"task": ("classifier", "language-model"), "padding": ("pre", "post"), "truncating": ("pre", "post")}
-TOKENIZER_CHOICES = {"level": ("word", "char"), "case": ("fold", "keep"), "html": ("strip", "keep")}
+TOKENIZER_CHOICES = {"level": ("word", "char"), "case": ("fold", "keep"), "html": ("strip", "keep"), "layout": ("sequence", "bag")}
+TOKENIZER_KEYS: Mapping[str, tuple[type, ...]] = {
+    **dict.fromkeys(TOKENIZER_CHOICES, (str,)),
+    "vocabulary_size": (int, type(None)),
+    "ngrams": (int,),
+    "buckets": (int, type(None)),
+    "boundaries": (bool,),
+}
+# What the tokenizer of a model was that was published before these keys existed.
+TOKENIZER_DEFAULTS: Mapping[str, Any] = {"layout": "sequence", "ngrams": 1, "buckets": None, "boundaries": False}
+MAX_NGRAMS = 64
+MAX_BUCKETS = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -104,6 +115,8 @@ class Preprocessing:
         Raises:
             IntegrityError: a key is missing, unknown, of the wrong type or of a value that makes no sense.
         """
+        if isinstance(document.get("tokenizer"), dict):
+            document = {**document, "tokenizer": {**TOKENIZER_DEFAULTS, **document["tokenizer"]}}
         _check(document)
         spec = TokenizerSpec(**document["tokenizer"])
         return cls(
@@ -134,19 +147,29 @@ class Preprocessing:
 
 def _check(document: dict[str, Any]) -> None:
     _check_keys("", document, KEYS, CHOICES)
-    kinds: dict[str, tuple[type, ...]] = {**dict.fromkeys(TOKENIZER_CHOICES, (str,)), "vocabulary_size": (int, type(None))}
-    _check_keys("tokenizer.", document["tokenizer"], kinds, TOKENIZER_CHOICES)
+    _check_tokenizer(document["tokenizer"], document["vocabulary"])
     for key in ("vocabulary", "labels"):
         values = document[key]
         if not all(type(value) is str for value in values) or len(set(values)) != len(values):
             raise damaged(FILE, f"{key!r}, texts that are all different", "others")
-    if not document["vocabulary"]:
-        raise damaged(FILE, "'vocabulary', one token at least", "none")
     length = document["sequence_length"]
     if length is not None and not 1 <= length <= MAX_SEQUENCE_LENGTH:
         raise damaged(FILE, f"'sequence_length' from 1 to {MAX_SEQUENCE_LENGTH}, or null", length)
     if document["task"] == "classifier" and (length is None or len(document["labels"]) < 2):
         raise damaged(FILE, "a classifier with a 'sequence_length' and two 'labels' at least", f"{length} and {len(document['labels'])}")
+
+
+def _check_tokenizer(tokenizer: dict[str, Any], vocabulary: list[str]) -> None:
+    _check_keys("tokenizer.", tokenizer, TOKENIZER_KEYS, TOKENIZER_CHOICES)
+    ngrams, buckets = tokenizer["ngrams"], tokenizer["buckets"]
+    if not 1 <= ngrams <= MAX_NGRAMS:
+        raise damaged(FILE, f"'tokenizer.ngrams' from 1 to {MAX_NGRAMS}", ngrams)
+    if buckets is not None and not 1 <= buckets <= MAX_BUCKETS:
+        raise damaged(FILE, f"'tokenizer.buckets' from 1 to {MAX_BUCKETS}, or null", buckets)
+    if buckets is None and not vocabulary:
+        raise damaged(FILE, "'vocabulary', one token at least", "none")
+    if buckets is not None and vocabulary:
+        raise damaged(FILE, "no 'vocabulary' beside 'tokenizer.buckets'", f"{len(vocabulary)} tokens")
 
 
 def _check_keys(

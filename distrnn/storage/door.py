@@ -16,11 +16,12 @@ from distrnn.errors import IntegrityError, UsageError
 
 @dataclass(frozen=True)
 class Entry:
-    """One stored object, as a listing names it; `modified` is in UTC."""
+    """One stored object, as a listing names it; `modified` is in UTC, and `stamp` is another one whenever the object has changed."""
 
     key: str
     size_bytes: int
     modified: datetime
+    stamp: str
 
 
 @dataclass(frozen=True)

@@ -163,7 +163,7 @@ class LocalStore:
                     stat = found.stat()
                 except FileNotFoundError:
                     continue
-                yield Entry(key, stat.st_size, datetime.fromtimestamp(stat.st_mtime, UTC))
+                yield Entry(key, stat.st_size, datetime.fromtimestamp(stat.st_mtime, UTC), stamp_of(stat))
 
     def folders(self, prefix: str = "") -> Iterator[str]:
         """Names of the folders directly under `prefix`."""
@@ -240,6 +240,11 @@ class LocalStore:
             yield
         finally:
             lock.release()
+
+
+def stamp_of(status: os.stat_result) -> str:
+    """What differs when a file has been written again: its size, its time in nanoseconds, or its inode."""
+    return f"{status.st_size}-{status.st_mtime_ns}-{status.st_ino}"
 
 
 def _tag(body: bytes) -> str:

@@ -150,7 +150,7 @@ class S3Store:
             for found in page.get("Contents", ()):
                 key = found["Key"].removeprefix(self.prefix)
                 if key and not key.endswith("/"):
-                    yield Entry(key, int(found["Size"]), found["LastModified"].astimezone(UTC))
+                    yield Entry(key, int(found["Size"]), found["LastModified"].astimezone(UTC), found["ETag"].strip('"'))
 
     def folders(self, prefix: str = "") -> Iterator[str]:
         """Names of the folders directly under `prefix`."""

@@ -15,12 +15,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from distrnn.data.batches import Batches
 from distrnn.errors import DivergedError
 from distrnn.progress import Event, Progress
 from distrnn.training import variables
 from distrnn.training.checkpoints import Arrays, Checkpoint, Position, Totals, record
 from distrnn.training.plan import BatchPlan, learning_rate
-from distrnn.training.tasks import Batches, Task
+from distrnn.training.tasks import Task
 from distrnn.workflow.sections import Train
 
 PROGRESS_EVERY_S = 0.5

@@ -1,27 +1,16 @@
 """What differs between a classifier and a language model, behind one interface; everything else in the engine is common."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import keras
 import tensorflow as tf
 
-from distrnn.data.batches import Batch, ClassifierBatches, StreamBatches
+from distrnn.data.batches import Batches, ClassifierBatches
 from distrnn.data.reader import ShardReader
+from distrnn.data.streams import StreamBatches
 from distrnn.models import build_classifier, build_language_model
 from distrnn.workflow.sections import ClassifierModel, LanguageModel
-
-
-class Batches(Protocol):
-    """Batches of an epoch, from any step on."""
-
-    @property
-    def steps(self) -> int:
-        """Steps of an epoch."""
-
-    def epoch(self, epoch: int, start_step: int = 0) -> Iterator[Batch]:
-        """The batches of `epoch` from `start_step`."""
 
 
 class Task(Protocol):

@@ -101,6 +101,8 @@ def _describe(variant: Schema) -> str:
         return f"a name of {rule}" if name else f"a text that matches {variant['pattern']}"
     if variant["type"] == "array":
         return f"a list of {variant.get('minItems', 0)} or more, each {describe(variant['items'])}"
+    if variant["type"] == "object":
+        return f"a mapping from values to {describe(variant['additionalProperties'])}"
     bounds = [f"{words} {show(variant[key]).removesuffix('.0')}" for key, words in _BOUNDS.items() if key in variant]
     return " ".join([_KINDS[variant["type"]], " and ".join(bounds)]).strip()
 

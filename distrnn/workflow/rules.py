@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from distrnn.errors import UsageError
 from distrnn.refs import check_alias
 from distrnn.workflow.problems import Problem, show
-from distrnn.workflow.sections import CORPUS_SOURCES, DOCUMENT_SOURCES, PromotionRule, Workflow
+from distrnn.workflow.sections import CORPUS_SOURCES, DOCUMENT_SOURCES, FILE_SOURCES, TABLE_SOURCES, PromotionRule, Tokenizer, Workflow
 
 CLASSIFIER_METRICS = ("accuracy", "auc", "loss")
 LANGUAGE_METRICS = ("loss_nats", "bits_per_character", "perplexity")
 SMALLER_IS_BETTER = ("loss", *LANGUAGE_METRICS)
+MAX_LABELS = 2**15 - 1
 FILELESS_SOURCES = ("synthetic-reviews", "python-docs")
 RESERVED = "an alias; latest and v<digits> name versions by themselves"
 
@@ -26,22 +27,76 @@ def _data(workflow: Workflow) -> Iterator[Problem]:
         yield Problem("data.source", f"one of {', '.join(sources)} for a {task} (model.task)", show(data.source))
     if data.source in FILELESS_SOURCES and data.path is not None:
         yield Problem("data.path", f"nothing, {data.source} needs no file", show(data.path))
+    if data.source in FILE_SOURCES and not data.path:
+        expected = f"a file, a folder, a glob or an s3:// URL of one; the key is required for {data.source}"
+        yield Problem("data.path", expected, "nothing" if data.path is None else show(data.path))
     for key in ("path", "test_path"):
-        if "://" in (getattr(data, key) or ""):
-            yield Problem(f"data.{key}", "a file or folder", show(getattr(data, key)))
+        url = getattr(data, key) or ""
+        if "://" in url and not (data.source in FILE_SOURCES and url.startswith("s3://")):
+            yield Problem(f"data.{key}", "a file or folder", show(url))
+    yield from _columns(workflow)
+    yield from _labels(workflow)
     if task == "language-model" and data.tokenizer.level != "char":
         yield Problem("data.tokenizer.level", "char for a language-model (model.task)", show(data.tokenizer.level))
-    if data.tokenizer.level == "char" and data.tokenizer.html is not None:
-        yield Problem("data.tokenizer.html", "nothing, characters are taken as they are", show(data.tokenizer.html))
+    yield from _tokenizer(data.tokenizer, task)
+
+
+def _tokenizer(tokenizer: Tokenizer, task: str) -> Iterator[Problem]:
+    if tokenizer.level == "char" and tokenizer.html is not None:
+        yield Problem("data.tokenizer.html", "nothing, characters are taken as they are", show(tokenizer.html))
+    if tokenizer.buckets is not None and tokenizer.vocabulary_size is not None:
+        yield Problem("data.tokenizer.vocabulary_size", "nothing beside data.tokenizer.buckets", show(tokenizer.vocabulary_size))
+    if task == "classifier" and tokenizer.boundaries:
+        yield Problem("data.tokenizer.boundaries", "nothing for a classifier, whose documents are apart", show(tokenizer.boundaries))
+    if task == "language-model":
+        for key, plain in (("ngrams", 1), ("layout", "sequence"), ("buckets", None)):
+            if (value := getattr(tokenizer, key)) != plain:
+                yield Problem(f"data.tokenizer.{key}", "nothing for a language-model, which gives one token after another", show(value))
+
+
+def _columns(workflow: Workflow) -> Iterator[Problem]:
+    data, is_classifier = workflow.data, workflow.model.task == "classifier"
+    for key in ("text_column", "label_column"):
+        if data.source not in TABLE_SOURCES and (value := getattr(data, key)) is not None:
+            yield Problem(f"data.{key}", f"nothing, {data.source} has no columns to choose from", show(value))
+    if data.label_column is not None and data.source in TABLE_SOURCES and (not is_classifier or data.labels == "none"):
+        yield Problem("data.label_column", "nothing where no labels are read", show(data.label_column))
+    if data.label_column is not None and workflow.label_column == workflow.text_column:
+        yield Problem("data.label_column", "another column than data.text_column", show(data.label_column))
+    if data.document is not None and data.source != "text":
+        yield Problem("data.document", "nothing, only text has files that hold several documents", show(data.document))
+    elif data.document is not None and not is_classifier and not data.tokenizer.boundaries:
+        yield Problem("data.document", "nothing for a corpus without data.tokenizer.boundaries", show(data.document))
+    if data.invalid_utf8 is not None and data.source not in FILE_SOURCES:
+        yield Problem("data.invalid_utf8", f"nothing for {data.source}", show(data.invalid_utf8))
+
+
+def _labels(workflow: Workflow) -> Iterator[Problem]:
+    data = workflow.data
+    if data.labels is None:
+        return
+    if data.source not in FILE_SOURCES or workflow.model.task != "classifier":
+        what = data.source if data.source not in FILE_SOURCES else "a language-model"
+        yield Problem("data.labels", f"nothing for {what}", show(data.labels))
+    elif data.labels != "none":
+        names = list(map(str, data.labels)) if isinstance(data.labels, list) else list(dict.fromkeys(data.labels.values()))
+        if len(names) > MAX_LABELS:
+            yield Problem("data.labels", f"at most {MAX_LABELS:,} labels", f"{len(names):,}")
+        elif len(names) < 2:
+            yield Problem("data.labels", "two labels or more", show(data.labels))
+        elif len(set(names)) < len(names):
+            yield Problem("data.labels", "names that differ", show(next(name for name in names if names.count(name) > 1)))
 
 
 def _splits(workflow: Workflow) -> Iterator[Problem]:
     data = workflow.data
-    if data.test_path is not None and data.source != "imdb":
-        yield Problem("data.test_path", "nothing, only imdb reads a second file", show(data.test_path))
+    if data.test_path is not None and data.source not in ("imdb", *FILE_SOURCES):
+        yield Problem("data.test_path", f"nothing, {data.source} has no second file", show(data.test_path))
+    elif data.test_path is not None and workflow.model.task == "language-model":
+        yield Problem("data.test_path", "nothing for a language-model, which is tested on the tail of its text", show(data.test_path))
     if data.test_path is not None and data.test_fraction is not None:
         yield Problem("data.test_fraction", "nothing beside data.test_path", show(data.test_fraction))
-    if workflow.model.task == "classifier" and data.test_fraction == 0.0:
+    if workflow.model.task == "classifier" and data.test_fraction == 0.0 and data.labels != "none":
         yield Problem("data.test_fraction", "a number above 0 for a classifier", "0")
     if workflow.validation_fraction + (workflow.test_fraction or 0.0) >= 1.0:
         expected = f"less than 1 together with data.test_fraction ({workflow.test_fraction:g})"

@@ -14,8 +14,10 @@ from distrnn.text import TokenizerSpec
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$")]
-DOCUMENT_SOURCES = ("imdb", "synthetic-reviews")
-CORPUS_SOURCES = ("nietzsche", "python-docs")
+TABLE_SOURCES = ("csv", "jsonl", "parquet")
+FILE_SOURCES = (*TABLE_SOURCES, "text")
+DOCUMENT_SOURCES = ("imdb", "synthetic-reviews", *FILE_SOURCES)
+CORPUS_SOURCES = ("nietzsche", "python-docs", *FILE_SOURCES)
 
 
 class Section(BaseModel):
@@ -31,6 +33,14 @@ class Tokenizer(Section):
     vocabulary_size: Annotated[int, Field(ge=4)] | None = Field(
         None, description="Ids in use, reserved ones included; the most frequent tokens are kept. Default: 20000 words, all characters."
     )
+    buckets: Annotated[int, Field(ge=2)] | None = Field(
+        None, description="Hash tokens to that many ids in place of a vocabulary; `distrnn datasets show` tells how many share one."
+    )
+    ngrams: Annotated[int, Field(ge=1, le=8)] = Field(1, description="1 to so many neighbouring tokens make a token.")
+    layout: Literal["sequence", "bag"] = Field(
+        "sequence", description="Tokens in their order, or the distinct ones of a document, for models that are blind to order."
+    )
+    boundaries: bool = Field(False, description="Each document of a corpus begins with a start id. Language models only.")
     case: Literal["fold", "keep"] | None = Field(None, description="Lower every token, or keep it. Default: fold words, keep characters.")
     html: Literal["strip", "keep"] | None = Field(
         None, description="Remove `<br />` before splitting into words. Default: strip. Words only."
@@ -43,16 +53,45 @@ class Tokenizer(Section):
             level=self.level,
             case=self.case or ("fold" if word else "keep"),
             html=self.html or ("strip" if word else "keep"),
-            vocabulary_size=self.vocabulary_size or (20_000 if word else None),
+            vocabulary_size=self.vocabulary_size or (20_000 if word and self.buckets is None else None),
+            ngrams=self.ngrams,
+            layout=self.layout,
+            buckets=self.buckets,
+            boundaries=self.boundaries,
         )
 
 
 class Data(Section):
     """Where the text comes from and how it is split."""
 
-    source: Literal["imdb", "nietzsche", "synthetic-reviews", "python-docs"] = Field(description="What the text is.")
-    path: str | None = Field(None, description="File or folder of the text, relative to this file. Default: download (imdb, nietzsche).")
-    test_path: str | None = Field(None, description="The test split's own file, for an imdb CSV.")
+    source: Literal["imdb", "nietzsche", "synthetic-reviews", "python-docs", "csv", "jsonl", "parquet", "text"] = Field(
+        description="What the text is: one of the known ones, or your own files of that format, perhaps within gzip or zstd."
+    )
+    path: str | None = Field(
+        None,
+        description="Where the text is, relative to this file: a file or folder; for csv, jsonl, parquet and text also a glob, or an "
+        "s3:// URL of any of them. A folder of train and test files, or of folders of those names, brings its own test split. "
+        "Default: download (imdb, nietzsche).",
+    )
+    test_path: str | None = Field(None, description="The test split's own files, for csv, jsonl, parquet, text and an imdb CSV.")
+    text_column: Annotated[str, Field(min_length=1)] | None = Field(
+        None, description="Column or field of the text, for csv, jsonl and parquet. Default: text."
+    )
+    label_column: Annotated[str, Field(min_length=1)] | None = Field(
+        None, description="Column or field of the label, for csv, jsonl and parquet. Default: label."
+    )
+    labels: Literal["none"] | Annotated[list[str | int], Field(min_length=2)] | dict[str | int | float | bool, str] | None = Field(
+        None,
+        description="Names of the labels, which stand in the label column or are counted there from 0; or the name of each value that "
+        "stands there; or none for documents without labels. Of text files the label is the name of the folder. "
+        "Default: negative and positive.",
+    )
+    document: Literal["file", "line", "paragraph"] | None = Field(
+        None, description="What one document of a text file is; paragraphs are apart by empty lines. Default: file."
+    )
+    invalid_utf8: Literal["replace", "refuse"] | None = Field(
+        None, description="Bytes that are no UTF-8 become U+FFFD and are counted, or are an error. Default: replace."
+    )
     test_fraction: Fraction | None = Field(
         None,
         description="Share held out for testing: documents by hash of the text, a corpus by its contiguous tail. 0 is allowed for a "
@@ -64,7 +103,9 @@ class Data(Section):
         "Default: 0.2, 0 for a corpus.",
     )
     limit: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="That many documents of each split, chosen by the seed; for a corpus, that many characters from its start."
+        None,
+        description="That many documents of each split, chosen by the seed; for a corpus, that many characters from its start, or "
+        "documents where it is a table or has boundaries.",
     )
     tokenizer: Tokenizer = Field(default_factory=Tokenizer)
 
@@ -241,7 +282,7 @@ class Workflow(Section):
     @property
     def test_fraction(self) -> float | None:
         """Share held out for testing; None where the source brings its own test split."""
-        if self.data.test_fraction is None and self.data.source in CORPUS_SOURCES:
+        if self.data.test_fraction is None and self.model.task == "language-model":
             return 0.1
         return self.data.test_fraction
 
@@ -249,8 +290,18 @@ class Workflow(Section):
     def validation_fraction(self) -> float:
         """Share of the training split held out for validation."""
         if self.data.validation_fraction is None:
-            return 0.0 if self.data.source in CORPUS_SOURCES else 0.2
+            return 0.0 if self.model.task == "language-model" else 0.2
         return self.data.validation_fraction
+
+    @property
+    def text_column(self) -> str:
+        """Column or field of the text."""
+        return self.data.text_column or "text"
+
+    @property
+    def label_column(self) -> str:
+        """Column or field of the label."""
+        return self.data.label_column or "label"
 
     @property
     def has_test_split(self) -> bool:
@@ -265,8 +316,25 @@ class Workflow(Section):
             "tokenizer": self.data.tokenizer.model_copy(update=rules),
             "test_fraction": self.test_fraction,
             "validation_fraction": self.validation_fraction,
+            **self._file_keys(),
         }
         register = self.register_
         if register is not None and register.promote is not None:
             register = register.model_copy(update={"promote": register.promote.resolved()})
         return self.model_copy(update={"data": self.data.model_copy(update=data), "register_": register})
+
+    def _file_keys(self) -> dict[str, Any]:
+        """The keys of csv, jsonl, parquet and text, as far as they mean something."""
+        data, is_classifier = self.data, self.model.task == "classifier"
+        if data.source not in FILE_SOURCES:
+            return {}
+        keys: dict[str, Any] = {"invalid_utf8": data.invalid_utf8 or "replace"}
+        if is_classifier and data.labels is None:
+            keys["labels"] = ["negative", "positive"]
+        if data.source in TABLE_SOURCES:
+            keys["text_column"] = self.text_column
+            if is_classifier and data.labels != "none":
+                keys["label_column"] = self.label_column
+        elif is_classifier or data.tokenizer.boundaries:
+            keys["document"] = data.document or "file"
+        return keys

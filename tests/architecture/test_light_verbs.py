@@ -59,6 +59,7 @@ def loaded(tmp_path, registry, monkeypatch):
         ("pull", "reviews"),
         ("predict", "reviews@production", "a good film"),
         ("generate", "text", "--prompt", "a cab", "--length", "5"),
+        ("tokenize", "reviews", "a good film", "--embed"),
         ("runs", "list"),
     ],
     ids=lambda arguments: " ".join(arguments[:2]),

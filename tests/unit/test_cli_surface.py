@@ -38,6 +38,7 @@ VERBS = {
     "pull",
     "predict",
     "generate",
+    "tokenize",
     "cache list",
     "cache verify",
     "cache prune",

@@ -1,26 +1,19 @@
-"""Batches: padding against a loop, shuffles that can be repeated, streams that continue from step to step."""
+"""Batches of documents: padding against a loop, shuffles that can be repeated, and workers that read their rows only."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distrnn.data.batches import ClassifierBatches, StreamBatches, pad, streams
-from distrnn.data.reader import ShardArrays, ShardReader
+from distrnn.data.batches import ClassifierBatches
+from distrnn.data.padding import mask, pad
+from distrnn.data.parts import Part
+from distrnn.data.reader import ShardReader
 from distrnn.errors import DataError
+from fixtures_batches import Noted, numbered, ragged, shard
 
 SIDES = st.sampled_from(["pre", "post"])
 ROWS = st.lists(st.lists(st.integers(1, 99), max_size=9), max_size=8)
-
-
-def ragged(rows):
-    offsets = np.cumsum([0] + [len(row) for row in rows])
-    return np.array([token for row in rows for token in row], np.uint16), offsets
-
-
-def shard(rows, labels=None):
-    values, offsets = ragged(rows)
-    return ShardArrays(values, offsets, np.array(labels if labels is not None else [0] * len(rows), np.int8))
 
 
 def padded(row, length, padding, truncating):
@@ -34,15 +27,27 @@ def classifier(reader, **changes):
     return ClassifierBatches(reader, **settings)
 
 
-def numbered(rows):
-    """Row i is the one token i + 1, and its label is its parity."""
-    return ShardReader([shard([[row + 1] for row in range(rows)], [row % 2 for row in range(rows)])])
-
-
 @given(ROWS, st.integers(1, 6), SIDES, SIDES)
 def test_padding_equals_a_loop(rows, length, padding, truncating):
     expected = [padded(row, length, padding, truncating) for row in rows]
     assert pad(*ragged(rows), length, padding, truncating).tolist() == expected
+
+
+@given(ROWS, st.integers(1, 6), SIDES, SIDES)
+def test_the_mask_is_where_padding_put_tokens(rows, length, padding, truncating):
+    matrix = pad(*ragged(rows), length, padding, truncating)
+    assert np.array_equal(mask(np.array([len(row) for row in rows], np.int64), length, padding), matrix != 0)
+
+
+def test_a_row_of_minus_one_is_padding():
+    reader = ShardReader([shard([[5, 6]]), shard([[7, 8]])])
+    assert reader.pad_rows(np.array([[1, -1], [-1, 0]]), 3, "pre", "pre").tolist() == [[[0, 7, 8], [0, 0, 0]], [[0, 0, 0], [0, 5, 6]]]
+
+
+def test_readers_joined_hold_the_rows_of_all():
+    joined = ShardReader.joined([numbered(3), numbered(2)])
+    assert joined.pad_rows(np.arange(5), 1, "pre", "pre")[:, 0].tolist() == [1, 2, 3, 1, 2]
+    assert (joined.labels.tolist(), joined.lengths.tolist()) == ([0, 1, 0, 0, 1], [1] * 5)
 
 
 @given(st.lists(ROWS, max_size=4), st.data())
@@ -100,7 +105,7 @@ def test_the_shuffle_follows_from_seed_and_epoch_alone():
 
 
 def test_an_epoch_taken_up_at_a_step_gives_the_same_batches(monkeypatch):
-    monkeypatch.setattr("distrnn.data.batches.BLOCK_ROWS", 8)
+    monkeypatch.setattr("distrnn.data.batches.BLOCK_CELLS", 32)
     batches = classifier(numbered(30))
     whole = [batch.tokens.tolist() for batch in batches.epoch(2)]
     assert (len(whole), [b.tokens.tolist() for b in batches.epoch(2, start_step=3)]) == (batches.steps, whole[3:])
@@ -124,42 +129,53 @@ def test_an_empty_split_is_refused():
         classifier(ShardReader([], "validation"), shuffle=False)
 
 
-@given(st.integers(2, 200), st.integers(1, 6), st.integers(1, 7))
-def test_a_row_of_the_next_step_continues_the_row(length, batch, window):
-    if (length - 1) // batch < window:
-        return
-    inputs, targets = streams(np.arange(length), batch, window)
-    assert inputs.shape == targets.shape == ((length - 1) // batch // window, batch, window)
-    assert (targets == inputs + 1).all()
-    assert (inputs[1:, :, 0] == inputs[:-1, :, -1] + 1).all()
-    assert len(np.unique(inputs)) == inputs.size
+@pytest.mark.parametrize("workers", [1, 2, 4])
+def test_workers_together_read_the_global_batch(workers):
+    whole = list(classifier(numbered(30), batch=8).epoch(2))
+    parts = zip(*(classifier(numbered(30), batch=8, part=Part(worker, workers)).epoch(2) for worker in range(workers)), strict=True)
+    for batch, of_workers in zip(whole, parts, strict=True):
+        for array, pieces in zip(batch, zip(*of_workers, strict=True), strict=True):
+            assert np.array_equal(array, np.concatenate(pieces))
 
 
-@given(st.integers(21, 300), st.integers(1, 5), st.integers(1, 4), st.integers(1, 9))
-def test_stream_batches_are_laid_out_as_streams(length, batch, window, block):
-    tokens = np.arange(length) % 90
-    reader = ShardReader([shard([part.tolist()]) for part in np.array_split(tokens, 3)])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("distrnn.data.batches.BLOCK_TOKENS_PER_ROW", block)
-        batches = StreamBatches(reader, batch=batch, window=window)
-        made = list(batches.epoch(0))
-        resumed = list(batches.epoch(1, start_step=1))
-    inputs, targets = streams(tokens, batch, window)
-    assert np.array_equal([b.tokens for b in made], inputs)
-    assert np.array_equal([b.labels for b in made], targets)
-    assert len(resumed) == len(made) - 1
-    assert all(np.array_equal(a.tokens, b.tokens) for a, b in zip(resumed, made[1:], strict=True))
+def test_a_worker_reads_its_rows_only():
+    alone, half = Noted(numbered(30)), Noted(numbered(30))
+    all(classifier(alone, batch=8).epoch(0))
+    last = list(classifier(half, batch=8, part=Part(1, 2)).epoch(0))
+    assert sorted(alone.touched) == list(range(30))
+    assert sorted(half.touched) == sorted(row - 1 for batch in last for row in batch.tokens[:, -1].tolist() if row)
+    assert len(half.touched) == 14
 
 
-def test_stream_batches_weigh_every_token():
-    batch = next(StreamBatches(ShardReader([shard([list(range(1, 20))])]), batch=2, window=3).epoch(0))
-    assert (batch.weights.tolist(), batch.tokens.dtype, batch.labels.dtype) == ([[1, 1, 1], [1, 1, 1]], np.int32, np.int32)
-
-
-def test_a_stream_too_small_for_one_step_is_refused():
+def test_a_batch_that_workers_cannot_share_out_is_refused():
     with pytest.raises(DataError) as caught:
-        StreamBatches(ShardReader([shard([[1] * 16])], "test"), batch=4, window=4)
+        classifier(numbered(30), batch=8, part=Part(0, 3))
     assert str(caught.value) == (
-        "split 'test' must have at least 17 tokens for one step of 4 rows of 4. Received: 16 tokens. "
-        "Use a smaller train.global_batch_size or model.window, or more text."
+        "a batch must be shared out evenly: rows must be a multiple of 3 workers. Received: 8 rows. "
+        "Use a train.global_batch_size that 3 divides."
     )
+
+
+def test_a_worker_that_is_not_there_is_refused():
+    with pytest.raises(DataError) as caught:
+        classifier(numbered(30), batch=8, part=Part(2, 2))
+    assert str(caught.value) == "a worker's part must be one of 0 to 1. Received: 2. Count the parts from 0, one for each worker."
+
+
+def test_documents_without_labels_are_not_trained_on():
+    reader = ShardReader([shard([[1]] * 5, [0, 1, -1, -1, 0])])
+    with pytest.raises(DataError) as caught:
+        classifier(reader)
+    assert str(caught.value) == (
+        "every document that a classifier is trained on must have a label. Received: 2 of 5 documents without one in split 'train'. "
+        "Leave them out, or give their label in the source."
+    )
+
+
+def test_documents_without_labels_can_be_predicted():
+    batch = next(classifier(ShardReader([shard([[1]] * 4, [-1] * 4)]), shuffle=False).epoch(0))
+    assert batch.labels.tolist() == [-1] * 4
+
+
+def test_labels_may_be_class_numbers_above_127():
+    assert next(classifier(ShardReader([shard([[1]] * 4, [300] * 4)])).epoch(0)).labels.tolist() == [300] * 4

@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from distrnn.data.columns import clean_sentiments, clean_text, require_columns
+from distrnn.data.columns import clean_text, require_columns
 from distrnn.errors import DataError
 
 
@@ -13,15 +13,15 @@ def column(values, kind=None):
 
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.binary(), pa.large_binary()])
 def test_text_of_any_arrow_type_is_taken(kind):
-    assert clean_text(column(["a", "é", ""], kind), "f").to_pylist() == ["a", "é", ""]
+    assert clean_text(column(["a", "é", ""], kind), "f").column.to_pylist() == ["a", "é", ""]
 
 
 def test_dictionary_encoded_text_is_taken():
-    assert clean_text(column(["a", "b", "a"]).dictionary_encode(), "f").to_pylist() == ["a", "b", "a"]
+    assert clean_text(column(["a", "b", "a"]).dictionary_encode(), "f").column.to_pylist() == ["a", "b", "a"]
 
 
 def test_bytes_that_are_no_utf8_become_the_replacement_character():
-    assert clean_text(column([b"caf\xe9", b"ok"], pa.binary()), "f").to_pylist() == ["caf\ufffd", "ok"]
+    assert clean_text(column([b"caf\xe9", b"ok"], pa.binary()), "f").column.to_pylist() == ["caf\ufffd", "ok"]
 
 
 def test_a_row_without_text_is_named():
@@ -40,21 +40,22 @@ def test_a_column_of_numbers_is_no_text():
     )
 
 
-@pytest.mark.parametrize("values", [[0, 1, 1], ["negative", "Positive", " pos "], [b"neg", b"1", b"pos"]])
-def test_labels_are_numbers_or_words(values):
-    assert clean_sentiments(column(values), "f").to_pylist() == [0, 1, 1]
+def test_replaced_sequences_are_counted_and_replacement_characters_are_not():
+    texts, replaced = clean_text(column([b"\xff a \xff", b"ok", "\ufffd \xe9".encode() + b"\xc3"], pa.binary()), "f")
+    assert texts.to_pylist() == ["\ufffd a \ufffd", "ok", "\ufffd \xe9\ufffd"]
+    assert replaced.tolist() == [2, 0, 1]
 
 
-def test_a_row_without_a_label_is_named():
+def test_valid_text_counts_nothing():
+    assert clean_text(column(["\ufffd", "ok"]), "f").replaced is None
+
+
+def test_bytes_that_are_no_utf8_may_be_refused():
     with pytest.raises(DataError) as caught:
-        clean_sentiments(column([0, None], pa.int8()), "f")
-    assert str(caught.value) == "f: expected a label in every row. Received: none in row 2. Fill it in or remove the row."
-
-
-def test_a_label_that_is_neither_is_named():
-    with pytest.raises(DataError) as caught:
-        clean_sentiments(column(["pos", "neg", "mixed"]), "f")
-    assert str(caught.value) == ("f: expected labels 0 and 1, or negative and positive. Received: 'mixed' in row 3. Correct the row.")
+        clean_text(column([b"ok", b"caf\xe9"], pa.binary()), "x.csv, column 'text'", 10, "refuse")
+    assert str(caught.value) == (
+        "x.csv, column 'text': expected UTF-8. Received: bytes that are none in row 12. Correct the row, or set data.invalid_utf8 to replace."
+    )
 
 
 def test_a_missing_column_is_named_beside_those_that_are_there():

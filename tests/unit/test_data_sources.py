@@ -21,7 +21,7 @@ FORMS = "a folder of train.parquet and test.parquet, the aclImdb folder, Keras' 
 
 def rows(loaded, split):
     """(text, label) of every row of a split of the source, in order."""
-    tables = [read_chunk(pickle.loads(pickle.dumps(chunk))) for chunk in open_source(loaded.workflow).chunks() if chunk.split == split]
+    tables = [read_chunk(pickle.loads(pickle.dumps(chunk))).table for chunk in open_source(loaded.workflow).chunks() if chunk.split == split]
     table = pa.concat_tables(tables)
     assert len(set(table["id"].to_pylist())) == len(table)
     return list(zip(table["text"].to_pylist(), table["label"].to_pylist(), strict=True))
@@ -61,7 +61,7 @@ def test_parquet_files_are_read_whole_in_several_chunks(review_folder, small_chu
 def test_one_large_row_group_is_cut_within(tmp_path, monkeypatch):
     pq.write_table(reviews(300), tmp_path / "train.parquet")
     pq.write_table(reviews(10), tmp_path / "test.parquet")
-    monkeypatch.setattr("distrnn.data.sources.imdb_parquet.CHUNK_BYTES", 2000)
+    monkeypatch.setattr("distrnn.data.sources.base.CHUNK_BYTES", 2000)
     loaded = document_workflow(tmp_path)
     assert len(open_source(loaded.workflow).chunks()) > 2
     assert rows(loaded, "train") == pairs(reviews(300))
@@ -180,21 +180,21 @@ def test_a_corpus_is_read_whole_and_in_order(tmp_path, monkeypatch, small_chunks
     (tmp_path / "corpus.txt").write_bytes(text.encode())
     loaded = corpus_workflow(tmp_path / "corpus.txt", validation_fraction=0.1, limit=limit)
     chunks = open_source(loaded.workflow).chunks()
-    assert "".join("".join(read_chunk(chunk)["text"].to_pylist()) for chunk in chunks) == text[:limit]
+    assert "".join("".join(read_chunk(chunk).table["text"].to_pylist()) for chunk in chunks) == text[:limit]
     assert len(chunks) > 2
 
 
 def test_the_python_docs_are_half_a_million_characters_in_a_stable_order():
     source = open_source(corpus_workflow(source="python-docs").workflow)
     assert source.digest() == open_source(corpus_workflow(source="python-docs").workflow).digest()
-    text = "".join("".join(read_chunk(chunk)["text"].to_pylist()) for chunk in source.chunks())
+    text = "".join("".join(read_chunk(chunk).table["text"].to_pylist()) for chunk in source.chunks())
     assert len(text) > 400_000
 
 
 def test_bytes_that_are_no_utf8_do_not_stop_a_corpus(tmp_path):
     (tmp_path / "corpus.txt").write_bytes(b"caf\xe9\n" * 30)
     (chunk, *_) = open_source(corpus_workflow(tmp_path / "corpus.txt").workflow).chunks()
-    assert read_chunk(chunk)["text"][0].as_py().startswith("caf\ufffd\n")
+    assert read_chunk(chunk).table["text"][0].as_py().startswith("caf\ufffd\n")
 
 
 def test_a_path_that_does_not_exist_is_not_found(tmp_path):

@@ -16,6 +16,7 @@ SPECS = [
     for case in ("fold", "keep")
     for html in ("strip", "keep")  # type: ignore[arg-type]
 ] + [TokenizerSpec("char", case) for case in ("fold", "keep")]  # type: ignore[arg-type]
+GRAMS = [TokenizerSpec(level, "fold", "keep", ngrams=longest) for level in ("word", "char") for longest in (2, 3, 5)]  # type: ignore[arg-type]
 
 TRICKY = ["İ", "ΑΣ", "Σ", "ς", "\u212a", "ẞ", "Ǆ", "é", "É", "\u2028", "\x1c", "\x85", "\u00a0", "\0", "😀"]
 PIECES = [*TRICKY, "<br />", "<br", " />", "br", "don't", "A", " "]
@@ -30,7 +31,7 @@ def decoded(column: list[str], spec: TokenizerSpec) -> list[list[str]]:
     return [tokens[end - length : end] for end, length in zip(ends, result.lengths, strict=True)]
 
 
-@pytest.mark.parametrize("spec", SPECS, ids=str)
+@pytest.mark.parametrize("spec", [*SPECS, *GRAMS], ids=str)
 @given(column=texts)
 def test_it_equals_the_plain_tokenizer_on_any_unicode(spec: TokenizerSpec, column: list[str]) -> None:
     assert decoded(column, spec) == [tokenize(text, spec) for text in column]
@@ -47,6 +48,11 @@ def test_block_borders_change_nothing(column: list[str]) -> None:
 def test_the_dictionary_holds_each_token_once() -> None:
     result = tokenize_column(pa.array(["É é \u212a k k"], pa.large_string()), TokenizerSpec("word", "fold", "strip"))
     assert sorted(result.dictionary.to_pylist()) == ["k", "é"]
+
+
+def test_the_dictionary_of_grams_holds_each_gram_once() -> None:
+    result = tokenize_column(pa.array(["a b a b", "b a"], pa.large_string()), TokenizerSpec("word", "fold", ngrams=2))
+    assert sorted(result.dictionary.to_pylist()) == ["a", "a b", "b", "b a"]
 
 
 def test_a_line_break_across_two_texts_is_not_stripped() -> None:

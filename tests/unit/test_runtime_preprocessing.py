@@ -41,7 +41,16 @@ def test_the_document_is_the_published_format() -> None:
     assert RULES.to_json() == {
         "format": 1,
         "task": "classifier",
-        "tokenizer": {"level": "word", "case": "fold", "html": "strip", "vocabulary_size": 20},
+        "tokenizer": {
+            "level": "word",
+            "case": "fold",
+            "html": "strip",
+            "vocabulary_size": 20,
+            "ngrams": 1,
+            "layout": "sequence",
+            "buckets": None,
+            "boundaries": False,
+        },
         "vocabulary": ["good", "bad"],
         "labels": ["negative", "positive"],
         "sequence_length": 4,
@@ -94,9 +103,15 @@ def test_no_texts_give_no_rows() -> None:
         ),
         (
             lambda d: d["tokenizer"].pop("case"),
-            "the keys tokenizer.level, tokenizer.case, tokenizer.html, tokenizer.vocabulary_size. "
-            "Received: tokenizer.level, tokenizer.html, tokenizer.vocabulary_size.",
+            "the keys tokenizer.level, tokenizer.case, tokenizer.html, tokenizer.layout, tokenizer.vocabulary_size, tokenizer.ngrams, "
+            "tokenizer.buckets, tokenizer.boundaries. Received: tokenizer.layout, tokenizer.ngrams, tokenizer.buckets, "
+            "tokenizer.boundaries, tokenizer.level, tokenizer.html, tokenizer.vocabulary_size.",
         ),
+        (lambda d: d["tokenizer"].update(layout="heap"), "'tokenizer.layout' out of sequence, bag. Received: 'heap'."),
+        (lambda d: d["tokenizer"].update(ngrams=0), "'tokenizer.ngrams' from 1 to 64. Received: 0."),
+        (lambda d: d["tokenizer"].update(buckets=0), "'tokenizer.buckets' from 1 to 1073741824, or null. Received: 0."),
+        (lambda d: d["tokenizer"].update(buckets=9), "no 'vocabulary' beside 'tokenizer.buckets'. Received: 2 tokens."),
+        (lambda d: d["tokenizer"].update(boundaries=1), "'tokenizer.boundaries' of type bool. Received: int."),
     ],
 )
 def test_rules_that_make_no_sense(tmp_path: Path, change: Callable[[dict[str, Any]], object], message: str) -> None:
@@ -106,6 +121,21 @@ def test_rules_that_make_no_sense(tmp_path: Path, change: Callable[[dict[str, An
     with pytest.raises(IntegrityError) as caught:
         Preprocessing.read(tmp_path)
     assert str(caught.value) == f"preprocessing.json: expected {message} {AGAIN}"
+
+
+def test_rules_published_before_there_were_grams_and_buckets_mean_what_they_meant(tmp_path: Path) -> None:
+    document = RULES.to_json()
+    for key in ("ngrams", "layout", "buckets", "boundaries"):
+        del document["tokenizer"][key]
+    (tmp_path / "preprocessing.json").write_text(json.dumps(document), encoding="utf-8")
+    assert Preprocessing.read(tmp_path).to_json() == RULES.to_json()
+
+
+def test_hashed_rules_are_read_back_and_encode_the_same(tmp_path: Path) -> None:
+    rules = Preprocessing("classifier", Vocabulary([], TokenizerSpec("word", "fold", buckets=50, ngrams=2)), ("no", "yes"), 9)
+    rules.write(tmp_path)
+    texts = ["Good film", "never seen before"]
+    assert Preprocessing.read(tmp_path).encode(texts).tolist() == rules.encode(texts).tolist()
 
 
 def test_a_folder_without_rules(tmp_path: Path) -> None:

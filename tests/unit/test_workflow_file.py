@@ -12,6 +12,7 @@ from distrnn.workflow import load_workflow, overrides_as_mapping, storage_root, 
 from fixtures_workflow import CLASSIFIER, LANGUAGE_MODEL, changed
 
 TRAIN_KEYS = "epochs, global_batch_size, optimizer, learning_rate_schedule, early_stopping, seed, checkpoint_every_s, max_failures"
+PLAIN = {"buckets": None, "ngrams": 1, "layout": "sequence", "boundaries": False}
 
 
 @pytest.fixture
@@ -173,11 +174,11 @@ def test_resolved_workflow_writes_the_dependent_defaults_out(file):
     assert data == {
         "source": "imdb",
         "path": None,
-        "test_path": None,
+        **dict.fromkeys(("test_path", "text_column", "label_column", "labels", "document", "invalid_utf8")),
         "test_fraction": None,
         "validation_fraction": 0.2,
         "limit": None,
-        "tokenizer": {"level": "word", "vocabulary_size": 20_000, "case": "fold", "html": "strip"},
+        "tokenizer": {"level": "word", "vocabulary_size": 20_000, **PLAIN, "case": "fold", "html": "strip"},
     }
 
 
@@ -186,7 +187,7 @@ def test_resolved_corpus_keeps_every_character_and_tests_on_a_tenth(tmp_path):
     file.write_text(yaml.safe_dump(LANGUAGE_MODEL))
     data = load_workflow(file).to_json()["data"]
     assert (data["test_fraction"], data["validation_fraction"]) == (0.1, 0.0)
-    assert data["tokenizer"] == {"level": "char", "vocabulary_size": None, "case": "keep", "html": None}
+    assert data["tokenizer"] == {"level": "char", "vocabulary_size": None, **PLAIN, "case": "keep", "html": None}
 
 
 @given(

@@ -8,6 +8,7 @@ from fixtures_workflow import CLASSIFIER, LANGUAGE_MODEL, changed
 
 TOP_KEYS = "name, data, model, train, scaling, register, storage"
 TRAIN_KEYS = "epochs, global_batch_size, optimizer, learning_rate_schedule, early_stopping, seed, checkpoint_every_s, max_failures"
+TOKENIZER_KEYS = "level, vocabulary_size, buckets, ngrams, layout, boundaries, case, html"
 CLASSIFIER_KEYS = "task, type, sequence_length, padding, truncating, mask_zero, embedding_dim, units, dropout, recurrent_dropout"
 LANGUAGE_KEYS = "task, type, window, embedding_dim, embedding_normalization, units, dropout, recurrent_dropout"
 METRICS = "accuracy, auc, loss, loss_nats, bits_per_character, perplexity"
@@ -32,7 +33,7 @@ def message(document):
         (
             "data.tokenizer.levle",
             "char",
-            "unknown key 'data.tokenizer.levle'. Did you mean 'data.tokenizer.level'? Expected one of level, vocabulary_size, case, html.",
+            f"unknown key 'data.tokenizer.levle'. Did you mean 'data.tokenizer.level'? Expected one of {TOKENIZER_KEYS}.",
         ),
         ("model.window", 8, f"unknown key 'model.window'. Expected one of {CLASSIFIER_KEYS}."),
     ],
@@ -67,13 +68,13 @@ def test_key_that_is_no_text_is_unknown():
         ("train.optimizer.name", "adma", "one of adam, rmsprop, sgd", '"adma"'),
         ("data.validation_fraction", 1.0, "a number of at least 0 and below 1", "1.0"),
         ("data.validation_fraction", "20%", "a number of at least 0 and below 1", '"20%"'),
-        ("data.source", "imbd", "one of imdb, nietzsche, synthetic-reviews, python-docs", '"imbd"'),
+        ("data.source", "imbd", "one of imdb, nietzsche, synthetic-reviews, python-docs, csv, jsonl, parquet, text", '"imbd"'),
         ("data.path", 3, "a text", "3"),
         ("model.mask_zero", "no", "true or false", '"no"'),
         ("model.type", "gru", "lstm", '"gru"'),
         ("model.task", "clasifier", "one of classifier, language-model", '"clasifier"'),
         ("model", [1], f"a section with the keys {CLASSIFIER_KEYS}", "[1]"),
-        ("data.tokenizer", "word", "a section with the keys level, vocabulary_size, case, html", '"word"'),
+        ("data.tokenizer", "word", f"a section with the keys {TOKENIZER_KEYS}", '"word"'),
         ("scaling.actors", 0, "an integer of at least 1, or auto", "0"),
         ("scaling.actors", "many", "an integer of at least 1, or auto", '"many"'),
         ("name", "IMDB LSTM", NAME, '"IMDB LSTM"'),

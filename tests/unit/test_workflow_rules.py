@@ -24,13 +24,15 @@ def test_base_of_these_tests_is_right(document):
 
 def test_classifier_reads_documents():
     assert refusal(CLASSIFIER, ("data.source", "nietzsche")) == (
-        "w.yaml: key 'data.source': expected one of imdb, synthetic-reviews for a classifier (model.task). Received: \"nietzsche\""
+        "w.yaml: key 'data.source': expected one of imdb, synthetic-reviews, csv, jsonl, parquet, text for a classifier (model.task). "
+        'Received: "nietzsche"'
     )
 
 
 def test_language_model_reads_a_corpus():
     assert refusal(LANGUAGE_MODEL, ("data.source", "imdb")) == (
-        "w.yaml: key 'data.source': expected one of nietzsche, python-docs for a language-model (model.task). Received: \"imdb\""
+        "w.yaml: key 'data.source': expected one of nietzsche, python-docs, csv, jsonl, parquet, text for a language-model (model.task). "
+        'Received: "imdb"'
     )
 
 
@@ -50,9 +52,29 @@ def test_html_rule_is_for_words(html):
     )
 
 
-def test_test_path_is_for_imdb():
+def test_buckets_take_the_place_of_a_vocabulary():
+    assert refusal(CLASSIFIER, ("data.tokenizer", {"buckets": 100, "vocabulary_size": 50})) == (
+        "w.yaml: key 'data.tokenizer.vocabulary_size': expected nothing beside data.tokenizer.buckets. Received: 50"
+    )
+
+
+def test_documents_of_a_classifier_are_apart_already():
+    assert refusal(CLASSIFIER, ("data.tokenizer", {"boundaries": True})) == (
+        "w.yaml: key 'data.tokenizer.boundaries': expected nothing for a classifier, whose documents are apart. Received: true"
+    )
+
+
+@pytest.mark.parametrize(("key", "value", "received"), [("ngrams", 2, "2"), ("layout", "bag", '"bag"'), ("buckets", 9, "9")])
+def test_a_language_model_gives_one_token_after_another(key, value, received):
+    assert refusal(LANGUAGE_MODEL, ("data.tokenizer", {"level": "char", key: value})) == (
+        f"w.yaml: key 'data.tokenizer.{key}': expected nothing for a language-model, which gives one token after another. "
+        f"Received: {received}"
+    )
+
+
+def test_test_path_is_for_files():
     assert refusal(CLASSIFIER, ("data.source", "synthetic-reviews"), ("data.test_path", "/x")) == (
-        "w.yaml: key 'data.test_path': expected nothing, only imdb reads a second file. Received: \"/x\""
+        "w.yaml: key 'data.test_path': expected nothing, synthetic-reviews has no second file. Received: \"/x\""
     )
 
 

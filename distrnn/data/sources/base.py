@@ -6,17 +6,15 @@ actor, so that the work of a dead one is repeated by another and the files come 
 
 import hashlib
 import itertools
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Literal, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from distrnn.data.columns import SCHEMA
-from distrnn.data.downloads import file_digest
 from distrnn.data.manifest import SPLITS
 from distrnn.data.splits import SplitRules, assign, choose
 from distrnn.errors import DataError, WorkflowError
@@ -25,11 +23,35 @@ CHUNK_BYTES = 16 << 20
 Kind = Literal["documents", "corpus"]
 
 
+class Rows(NamedTuple):
+    """The rows of a chunk.
+
+    Attributes:
+        table: (id: string, text: large_string, label: int16), valid UTF-8; labels are null where there are none.
+        replaced: invalid UTF-8 sequences that became U+FFFD in these rows.
+    """
+
+    table: pa.Table
+    replaced: int = 0
+
+
+class Read(NamedTuple):
+    """What a reader has read, N rows.
+
+    Attributes:
+        table: as in `Rows`.
+        replaced: invalid UTF-8 sequences of each row that became U+FFFD: int64 [N]; None: none at all.
+    """
+
+    table: pa.Table
+    replaced: npt.NDArray[np.int64] | None = None
+
+
 class Reader(Protocol):
     """How a chunk is read, in any process: a frozen dataclass of plain values."""
 
-    def read(self) -> pa.Table:
-        """Rows (id: string, text: large_string, label: int8), valid UTF-8, no nulls but the labels of a corpus."""
+    def read(self) -> Read:
+        """The rows."""
 
 
 @dataclass(frozen=True)
@@ -59,14 +81,32 @@ class Chunk:
     rules: SplitRules | None = None
 
 
-def read_chunk(chunk: Chunk) -> pa.Table:
-    """The chunk's rows: (id: string, text: large_string, label: int8).
+def read_chunk(chunk: Chunk) -> Rows:
+    """The chunk's rows, those that are chosen.
 
     Raises:
-        DataError: the source holds something that is no text or no label.
+        DataError: the source holds something that is no text or no label, or it changed since it was opened.
     """
-    table = chunk.reader.read().select(SCHEMA.names)
-    return (table if chunk.chosen is None else table.take(pa.array(chunk.chosen))).combine_chunks()
+    table, replaced = chunk.reader.read()
+    table = table.select(SCHEMA.names)
+    if chunk.chosen is not None:
+        table = table.take(pa.array(chunk.chosen))
+        replaced = None if replaced is None else replaced[chunk.chosen]
+    return Rows(table.combine_chunks(), 0 if replaced is None else int(replaced.sum()))
+
+
+def without(chunk: Chunk, dropped: npt.NDArray[np.int64], rows: int) -> Chunk | None:
+    """A chunk without some of its `rows` rows; None where nothing is left of it.
+
+    Args:
+        chunk: as `read_chunk` reads it.
+        dropped: int64, positions among the rows that are read, ascending.
+        rows: so many are read.
+    """
+    if not len(dropped):
+        return chunk
+    left = np.delete(np.arange(rows) if chunk.chosen is None else chunk.chosen, dropped)
+    return replace(chunk, chosen=left) if len(left) else None
 
 
 def final_splits(chunk: Chunk, table: pa.Table) -> npt.NDArray[np.int8]:
@@ -109,6 +149,9 @@ class Source(Protocol):
     def digest(self) -> str:
         """sha256 over the bytes of the source."""
 
+    def to_json(self) -> dict[str, Any]:
+        """What else of the workflow decides what is read; part of the dataset's fingerprint."""
+
     def chunks(self) -> list[Chunk]:
         """The work, in the order of the dataset.
 
@@ -126,7 +169,8 @@ class DocumentSource:
         parts: makes the parts of each original split, `train` and perhaps `test`.
         digest: makes the sha256 of the source.
         rules: how it is split.
-        labels: names of the labels.
+        labels: names of the labels; empty: documents without any.
+        options: what else of the workflow decides what is read.
     """
 
     kind: Kind = "documents"
@@ -139,13 +183,18 @@ class DocumentSource:
         digest: Callable[[], str],
         rules: SplitRules,
         labels: tuple[str, ...],
+        options: Mapping[str, Any] | None = None,
     ) -> None:
         self.name, self.where, self.rules, self.labels = name, where, rules, labels
-        self._parts, self._digest = parts, digest
+        self._parts, self._digest, self._options = parts, digest, dict(options or {})
 
     def digest(self) -> str:
         """sha256 over the bytes of the source."""
         return self._digest()
+
+    def to_json(self) -> dict[str, Any]:
+        """What else of the workflow decides what is read."""
+        return self._options
 
     def chunks(self) -> list[Chunk]:
         """The work, in the order of the dataset."""
@@ -170,10 +219,11 @@ class DocumentSource:
                 f"key 'data.test_fraction': expected nothing, {self.where} brings its own test split. Received: {self.rules.test_fraction}",
                 key="data.test_fraction",
             )
-        if not has_own and not self.rules.test_fraction:
+        if not has_own and not self.rules.test_fraction and self.labels:
+            second = "data.test_path for a CSV file" if self.name == "imdb" else "data.test_path"
             raise WorkflowError(
-                f"key 'data.test_fraction': expected a share above 0 (or data.test_path for a CSV file), {self.where} has no test split "
-                "of its own. Received: nothing",
+                f"key 'data.test_fraction': expected a share above 0 (or {second}), {self.where} has no test split of its own. "
+                "Received: nothing",
                 key="data.test_fraction",
             )
 
@@ -185,23 +235,9 @@ def _within(chosen: npt.NDArray[np.int64] | None, start: int, rows: int) -> npt.
     return chosen[first:last] - start
 
 
-def cut_evenly(sizes_bytes: Sequence[int]) -> list[slice]:
-    """Cut a row of things into runs of about `CHUNK_BYTES`, as even as whole things allow."""
-    ends = np.cumsum(np.asarray(sizes_bytes, np.int64))
-    total = int(ends[-1]) if len(ends) else 0
-    pieces = max(-(-total // CHUNK_BYTES), 1)
-    borders = np.searchsorted(ends, np.arange(1, pieces) * (total / pieces), "left") + 1
-    cuts = sorted({0, *borders.tolist(), len(sizes_bytes)})
-    return [slice(first, last) for first, last in itertools.pairwise(cuts)]
-
-
-def digest_of_files(files: Sequence[tuple[str, Path]]) -> str:
-    """sha256 over names and contents of files, in the order given.
-
-    Raises:
-        DataError: one cannot be read.
-    """
+def digest_of(files: Iterable[tuple[str, str]]) -> str:
+    """sha256 over (name, sha256) of files, in the order given."""
     total = hashlib.sha256()
-    for name, path in files:
-        total.update(f"{name}\0{file_digest(path)}\n".encode())
+    for name, digest in files:
+        total.update(f"{name}\0{digest}\n".encode())
     return total.hexdigest()

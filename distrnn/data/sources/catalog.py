@@ -29,6 +29,10 @@ def _opener(name: str) -> "Callable[[Workflow], Source]":
         from distrnn.data.sources.reviews import open_synthetic_reviews
 
         return open_synthetic_reviews
-    from distrnn.data.sources.corpus import open_nietzsche, open_python_docs
+    if name == "python-docs":
+        from distrnn.data.sources.corpus import open_python_docs
 
-    return {"nietzsche": open_nietzsche, "python-docs": open_python_docs}[name]
+        return open_python_docs
+    from distrnn.data.sources.general import open_files, open_nietzsche
+
+    return open_nietzsche if name == "nietzsche" else open_files

@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 
 from distrnn.data import columns
 from distrnn.data.downloads import PublishedFile, fetch, file_digest
-from distrnn.data.sources.base import Part
+from distrnn.data.sources.base import Part, Read
 from distrnn.errors import DataError, IntegrityError
 from distrnn.storage import default_home
 from distrnn.storage.local_errors import os_errors
@@ -106,7 +106,7 @@ class KerasRows:
     start: int
     stop: int
 
-    def read(self) -> pa.Table:
+    def read(self) -> Read:
         """The reviews as (id, text, label): their words, joined by spaces, because the signs between them are lost."""
         table = _reviews(_unpickled(Path(self.reviews), self.split)).slice(self.start, self.stop - self.start).combine_chunks()
         numbers = table["words"].chunk(0)
@@ -114,7 +114,7 @@ class KerasRows:
         starts = np.concatenate([[0], np.cumsum(pc.list_value_length(numbers).to_numpy())]).astype(np.int64)
         texts = pc.binary_join(pa.LargeListArray.from_arrays(pa.array(starts), words), pa.scalar(" ", words.type))
         ids = pa.array([f"{self.split}/{row}" for row in range(self.start, self.stop)], pa.string())
-        return columns.documents(ids, texts.cast(pa.large_string()), table["label"].chunk(0))
+        return Read(columns.documents(ids, texts.cast(pa.large_string()), table["label"].chunk(0).cast(pa.int16())))
 
 
 @lru_cache(maxsize=1)

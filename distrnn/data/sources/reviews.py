@@ -4,12 +4,11 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow as pa
 
-from distrnn.data import columns
+from distrnn.data import columns, labels
 from distrnn.data.sources import synthetic
-from distrnn.data.sources.base import DocumentSource, Part
+from distrnn.data.sources.base import DocumentSource, Part, Read
 from distrnn.data.splits import SplitRules
 
 if TYPE_CHECKING:
@@ -28,19 +27,18 @@ class MadeReviews:
     start: int
     stop: int
 
-    def read(self) -> pa.Table:
+    def read(self) -> Read:
         """The documents as (id, text, label)."""
         made = [synthetic.document(index, self.split, GRAMMAR_SEED) for index in range(self.start, self.stop)]
         ids = [f"{self.split}/{index}" for index in range(self.start, self.stop)]
-        labels = np.array([label for _, label in made], np.int8)
-        texts = [text for text, _ in made]
-        return columns.documents(pa.array(ids, pa.string()), pa.array(texts, pa.large_string()), pa.array(labels))
+        texts, of_each = zip(*made, strict=True)
+        return Read(columns.documents(pa.array(ids, pa.string()), pa.array(texts, pa.large_string()), labels.numbers(of_each)))
 
 
 def open_synthetic_reviews(workflow: "Workflow") -> DocumentSource:
     """Open the synthetic reviews."""
     rules = SplitRules.of(workflow, seeded=True)
-    return DocumentSource("synthetic-reviews", "synthetic-reviews", _parts, _digest, rules, columns.SENTIMENTS)
+    return DocumentSource("synthetic-reviews", "synthetic-reviews", _parts, _digest, rules, labels.SENTIMENTS)
 
 
 def _parts() -> dict[str, list[Part]]:

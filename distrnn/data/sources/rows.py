@@ -1,0 +1,189 @@
+"""Files as rows: one pass over each gives its digest and its spans, and any process reads any span."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from distrnn.data import columns, labels
+from distrnn.data.sources import base, parse
+from distrnn.data.sources.base import Part, Read
+from distrnn.data.sources.borders import Borders, CsvBorders, LineBorders, ParagraphBorders, cut
+from distrnn.data.sources.files import SourceFile, check_unchanged
+from distrnn.data.sources.form import Form, Span
+from distrnn.data.sources.parquet import parquet_spans, read_parquet
+from distrnn.data.sources.streams import hashed_blocks, read_span, sha256_of
+from distrnn.errors import DataError
+
+_MARK = b"\xef\xbb\xbf"
+_PARSERS = {"csv": parse.parse_csv, "jsonl": parse.parse_jsonl, "text": parse.parse_text}
+
+
+@dataclass(frozen=True)
+class SpanReader:
+    """Rows of some spans, in order."""
+
+    spans: tuple[Span, ...]
+    form: Form
+
+    def read(self) -> Read:
+        """The rows as (id, text, label)."""
+        files = [span.file for span in self.spans]
+        try:
+            read = [_read(span, self.form) for span in self.spans]
+        except DataError:
+            # Whatever else is wrong with a file that changed, that it changed is what its owner must know
+            check_unchanged(files)
+            raise
+        check_unchanged(files)
+        if all(found.replaced is None for found in read):
+            return Read(pa.concat_tables([found.table for found in read]))
+        counts = [np.zeros(len(found.table), np.int64) if found.replaced is None else found.replaced for found in read]
+        return Read(pa.concat_tables([found.table for found in read]), np.concatenate(counts))
+
+
+class FileRows:
+    """The files of one split, read once to know where their rows are.
+
+    Args:
+        files: in order.
+        form: how they are read.
+    """
+
+    def __init__(self, files: Sequence[SourceFile], form: Form) -> None:
+        self.files, self.form = files, form
+
+    def digests(self) -> list[tuple[str, str]]:
+        """(name, sha256) of each file, as it is stored."""
+        return [(file.name, digest) for file, (digest, _) in zip(self.files, self._scanned, strict=True)]
+
+    def parts(self) -> list[Part]:
+        """All rows, cut into chunks; small files share one."""
+        runs = _runs([span for _, spans in self._scanned for span in spans])
+        return [Part(SpanReader(tuple(run), self.form), sum(span.rows for span in run)) for run in runs]
+
+    @cached_property
+    def _scanned(self) -> list[tuple[str, list[Span]]]:
+        found = [scan(file, self.form) for file in self.files]
+        check_unchanged(self.files)
+        return found
+
+
+def scan(file: SourceFile, form: Form) -> tuple[str, list[Span]]:
+    """One pass over a file: its sha256, and its rows in spans of about `CHUNK_BYTES`.
+
+    Raises:
+        DataError: it cannot be read, its compression is damaged, or a column is missing.
+    """
+    if form.kind == "parquet":
+        if file.compression:
+            raise DataError(f"{file.url}: expected a parquet file. Received: one within {file.compression}. Unpack it.")
+        return sha256_of(file), list(parquet_spans(file, form))
+    digest = hashlib.sha256()
+    blocks = hashed_blocks(file, digest)
+    if form.kind == "text" and form.document == "file":
+        size_bytes = sum(map(len, blocks))
+        return digest.hexdigest(), [Span(file, 0, size_bytes, 0, 1, size_bytes)]
+    stream = _Marked(blocks)
+    if form.kind == "csv":
+        header = _Header(stream)
+        delimiter = parse.delimiter_of(file.key)
+        pieces = list(cut(CsvBorders(delimiter.encode()), header, base.CHUNK_BYTES, header=True))
+        names = parse.csv_header(header.line(delimiter), file.key)
+        columns.require_columns(names, form.columns, file.url)
+    else:
+        names, pieces = (), list(cut(_finder(form), stream, base.CHUNK_BYTES))
+    skipped = stream.skipped
+    spans = [
+        Span(file, start + skipped, stop + skipped, first_row, rows, stop - start, names) for start, stop, first_row, rows in pieces
+    ]
+    return digest.hexdigest(), spans
+
+
+class _Marked:
+    """Blocks without the byte order mark that some programs put before a text."""
+
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self._blocks, self.skipped = blocks, 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        first = next(self._blocks, b"")
+        while len(first) < len(_MARK) and (more := next(self._blocks, b"")):
+            first += more
+        self.skipped = len(_MARK) if first.startswith(_MARK) else 0
+        yield first[self.skipped :]
+        yield from self._blocks
+
+
+class _Header:
+    """Blocks on their way, of which the first row is kept."""
+
+    def __init__(self, blocks: _Marked) -> None:
+        self._blocks, self._kept = blocks, b""
+
+    def __iter__(self) -> Iterator[bytes]:
+        for block in self._blocks:
+            if len(self._kept) < base.CHUNK_BYTES and not self._kept.strip(b"\r\n").count(b"\n"):
+                self._kept += block
+            yield block
+
+    def line(self, delimiter: str) -> bytes:
+        """The first row."""
+        ends = CsvBorders(delimiter.encode()).feed(self._kept)
+        return self._kept[: int(ends[0])] if len(ends) else self._kept
+
+
+def _finder(form: Form) -> Borders:
+    if form.kind == "text" and form.document == "paragraph":
+        return ParagraphBorders()
+    return LineBorders(skip_empty=form.kind == "jsonl")
+
+
+def _runs(spans: Sequence[Span]) -> Iterator[list[Span]]:
+    run: list[Span] = []
+    size_bytes = 0
+    for span in spans:
+        if run and size_bytes + span.size_bytes > base.CHUNK_BYTES:
+            yield run
+            run, size_bytes = [], 0
+        run.append(span)
+        size_bytes += span.size_bytes
+    if run:
+        yield run
+
+
+def _read(span: Span, form: Form) -> Read:
+    if form.kind == "parquet":
+        found = read_parquet(span, form)
+    else:
+        found = _PARSERS[form.kind](read_span(span.file, span.start, span.stop), span, form)
+    return _clean(found, span, form)
+
+
+def _clean(found: parse.Raw, span: Span, form: Form) -> Read:
+    where = span.file.url
+    of_text, of_labels = (where, f"{where}, the name of its folder") if form.kind == "text" else _of_columns(where, form)
+    texts, replaced = columns.clean_text(found.texts, of_text, span.first_row, form.invalid_utf8)
+    if form.closing:
+        texts = pc.binary_join_element_wise(texts, pa.scalar(form.closing, texts.type), pa.scalar("", texts.type))
+    if form.labels is None or found.labels is None:
+        numbers = labels.nothing(len(texts))
+    else:
+        numbers = labels.clean_labels(found.labels, form.labels, of_labels, span.first_row)
+    return Read(columns.documents(_ids(found, span, form), texts, numbers), replaced)
+
+
+def _of_columns(where: str, form: Form) -> tuple[str, str]:
+    return f"{where}, column {form.text_column!r}", f"{where}, column {form.label_column!r}"
+
+
+def _ids(found: parse.Raw, span: Span, form: Form) -> pa.Array:
+    if found.ids is not None:
+        return found.ids.combine_chunks() if found.ids.num_chunks != 1 else found.ids.chunk(0)
+    if form.kind == "text" and form.document == "file":
+        return pa.array([span.file.name], pa.string())
+    return pa.array([f"{span.file.name}/{row}" for row in range(span.first_row, span.first_row + span.rows)], pa.string())
