@@ -11,7 +11,7 @@ import pyarrow as pa
 import ray
 
 from distrnn.cluster.pool import ActorPool
-from distrnn.cluster.preprocess_actor import actor_starter
+from distrnn.cluster.preprocess_actor import Place, start_pool
 from distrnn.data import vocabulary
 from distrnn.data.assemble import Written, check_splits, commit, encoding_of
 from distrnn.data.dataset import Dataset
@@ -31,7 +31,7 @@ ABANDONED_AFTER = timedelta(days=1)
 
 
 def commit_dataset(actors: int | Literal["auto"], found: Lookup, store: Store, progress: Progress) -> Dataset:
-    """Prepare and commit a dataset that is not there yet.
+    """Start actors, and prepare and commit a dataset that is not there yet.
 
     Args:
         actors: how many processes; auto: one a CPU, as far as there are chunks.
@@ -44,59 +44,64 @@ def commit_dataset(actors: int | Literal["auto"], found: Lookup, store: Store, p
         StorageError: the store failed or is full.
     """
     chunks = found.source.chunks()
-    size = _pool_size(actors, len(chunks))
+    with start_pool(actors, len(chunks)) as pool:
+        return prepare_with(pool, chunks, found, store, progress)
+
+
+def prepare_with(pool: ActorPool, chunks: list[Chunk], found: Lookup, store: Store, progress: Progress) -> Dataset:
+    """Prepare and commit a dataset with actors that are there (see `commit_dataset`)."""
     folder, area = dataset_folder(found.fingerprint), staging_area(found.fingerprint, uuid.uuid4().hex[:12])
+    work = _Work(pool, Place(store, folder, area, found.spec), progress)
     try:
-        with ActorPool(actor_starter(store, folder, area, found.spec, actors=size), size) as pool:
-            chunks, removed = _without_duplicates(pool, chunks, found, progress)
-            staged, ranked = _stage(pool, chunks, store, area, progress)
-            check_splits(staged, found.source, found.spec)
-            shards, evaluation_set = _write(pool, staged, encoding_of(ranked, found), len(chunks), progress)
+        chunks, removed = work.without_duplicates(chunks, found.source.rules.duplicates)
+        staged, ranked = work.stage(chunks)
+        check_splits(staged, found.source, found.spec)
+        shards, evaluation_set = work.write(staged, encoding_of(ranked, found))
     finally:
         _remove_staging(store, folder, area)
     return Dataset(store, commit(found, Written(staged, ranked, shards, evaluation_set, removed), store))
 
 
-def _pool_size(actors: int | Literal["auto"], chunks: int) -> int:
-    return min(int(ray.cluster_resources().get("CPU", 1.0)) if actors == "auto" else actors, chunks) or 1
+class _Work:
+    """What the actors do, stage by stage."""
 
+    def __init__(self, pool: ActorPool, place: Place, progress: Progress) -> None:
+        self._pool, self._place, self._progress = pool, place, progress
+        self._shared = ray.put(place)
 
-def _without_duplicates(pool: ActorPool, chunks: list[Chunk], found: Lookup, progress: Progress) -> tuple[list[Chunk], int]:
-    """Chunks without the documents that `data.duplicates` leaves out, and how many those are; costs a reading of the source."""
-    duplicates = found.source.rules.duplicates
-    if duplicates == "keep":
-        return chunks, 0
+    def without_duplicates(self, chunks: list[Chunk], duplicates: str) -> tuple[list[Chunk], int]:
+        """Chunks without the documents that `data.duplicates` leaves out, and how many those are; costs a reading of the source."""
+        if duplicates == "keep":
+            return chunks, 0
 
-    def told(_number: int, _result: object) -> None:
-        progress(Event("prepare", 0, 2 * len(chunks), "chunks", {"message": "looking for duplicates"}))
+        def told(_number: int, _result: object) -> None:
+            self._progress(Event("prepare", 0, 2 * len(chunks), "chunks", {"message": "looking for duplicates"}))
 
-    signed = pool.run("sign", [(chunk, duplicates == "near") for chunk in chunks], told)
-    dropped = removals([signatures for signatures, _ in signed], [splits for _, splits in signed])
-    left = [without(chunk, rows, len(splits)) for chunk, rows, (_, splits) in zip(chunks, dropped, signed, strict=True)]
-    return [chunk for chunk in left if chunk is not None], sum(map(len, dropped))
+        signed = self._pool.run("sign", [(chunk, self._shared, duplicates == "near") for chunk in chunks], told)
+        dropped = removals([signatures for signatures, _ in signed], [splits for _, splits in signed])
+        left = [without(chunk, rows, len(splits)) for chunk, rows, (_, splits) in zip(chunks, dropped, signed, strict=True)]
+        return [chunk for chunk in left if chunk is not None], sum(map(len, dropped))
 
+    def stage(self, chunks: Sequence[Chunk]) -> tuple[list[StagedChunk], pa.Table]:
+        """Tokenize every chunk; their tokens are counted together while the actors go on."""
+        merger = vocabulary.CountMerger()
+        counter = _Counter(self._progress, "tokenizing", len(chunks))
 
-def _stage(pool: ActorPool, chunks: Sequence[Chunk], store: Store, area: str, progress: Progress) -> tuple[list[StagedChunk], pa.Table]:
-    merger = vocabulary.CountMerger()
-    counter = _Counter(progress, "tokenizing", len(chunks))
+        def merge(_number: int, staged: StagedChunk) -> None:
+            merger.add(read_staged(self._place.store, self._place.area, staged.index, "dictionary").read_all())
+            counter.read(staged)
 
-    def merge(_number: int, staged: StagedChunk) -> None:
-        merger.add(read_staged(store, area, staged.index, "dictionary").read_all())
-        counter.read(staged)
+        staged = self._pool.run("stage", [(chunk, self._shared) for chunk in chunks], merge)
+        return staged, merger.ranked()
 
-    staged = pool.run("stage", [(chunk,) for chunk in chunks], merge)
-    return staged, merger.ranked()
-
-
-def _write(
-    pool: ActorPool, staged: Sequence[StagedChunk], encoding: Encoding, chunks: int, progress: Progress
-) -> tuple[list[WrittenShard], EvaluationSet | None]:
-    held_out = tuple(chunk.index for chunk in staged if len(chunk.lengths[TEST]))
-    plans = [*([held_out] if held_out else []), *plan_shards(staged)]
-    counter = _Counter(progress, "writing shards", chunks, first=chunks, tasks=len(plans))
-    shared = ray.put(encoding)
-    results = pool.run("write", [(plan, shared) for plan in plans], lambda _number, _result: counter.step())
-    return results[bool(held_out) :], results[0] if held_out else None
+    def write(self, staged: Sequence[StagedChunk], encoding: Encoding) -> tuple[list[WrittenShard], EvaluationSet | None]:
+        """Write the evaluation set and every shard."""
+        held_out = tuple(chunk.index for chunk in staged if len(chunk.lengths[TEST]))
+        plans = [*([held_out] if held_out else []), *plan_shards(staged)]
+        counter = _Counter(self._progress, "writing shards", len(staged), first=len(staged), tasks=len(plans))
+        shared = ray.put(encoding)
+        results = self._pool.run("write", [(plan, self._shared, shared) for plan in plans], lambda _number, _result: counter.step())
+        return results[bool(held_out) :], results[0] if held_out else None
 
 
 class _Counter:

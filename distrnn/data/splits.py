@@ -7,7 +7,7 @@ parts, because neighbouring characters know each other.
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -31,18 +31,21 @@ class SplitRules:
         validation_fraction: share of what is left for training.
         limit: documents of each original split, or characters of a corpus; None: all.
         seed: chooses the limited documents; None where it would change nothing.
+        duplicates: which documents are left out because they stand elsewhere too: `keep` (none), `exact` or `near` copies.
     """
 
     test_fraction: float | None
     validation_fraction: float
     limit: int | None = None
     seed: int | None = None
+    duplicates: Literal["keep", "exact", "near"] = "keep"
 
     @classmethod
     def of(cls, workflow: "Workflow", *, seeded: bool) -> "SplitRules":
         """The rules of a workflow; `seeded`: whether the limit is a choice of documents."""
-        limit = workflow.data.limit
-        return cls(workflow.test_fraction, workflow.validation_fraction, limit, workflow.train.seed if seeded and limit else None)
+        data = workflow.data
+        seed = workflow.train.seed if seeded and data.limit else None
+        return cls(workflow.test_fraction, workflow.validation_fraction, data.limit, seed, data.duplicates)
 
     def to_json(self) -> dict[str, Any]:
         """Fields as a JSON object."""

@@ -1,7 +1,7 @@
-"""What is in a prepared dataset: lengths, labels, frequent and unknown tokens, samples, and documents that are there more than once."""
+"""What is in a prepared dataset: lengths, labels, frequent and unknown tokens, sample documents."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -9,13 +9,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from distrnn.data.dataset import Dataset
-from distrnn.data.duplicates import Pair, Signatures, exact_pairs, near_pairs, sign, token_hashes
-from distrnn.data.manifest import SPLITS
+from distrnn.data.manifest import SplitManifest
 
 BINS = 12
 FREQUENT = 20
 SAMPLES = 3
-SAMPLE_TOKENS = 24
+SAMPLE_TOKENS = 16
+COUNTED_AT_ONCE = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def lengths(dataset: Dataset, split: str) -> dict[str, Any]:
         "mean": round(float(found.mean()), 2),
         "p95": int(np.percentile(found, 95)),
         "max": int(found.max()),
-        "histogram": [bin_.__dict__ for bin_ in histogram(found)],
+        "histogram": [asdict(bin_) for bin_ in histogram(found)],
     }
 
 
@@ -56,17 +56,38 @@ def histogram(values: npt.NDArray[np.integer], bins: int = BINS) -> list[Bin]:
     return [Bin(int(first), int(stop) - 1, int(count)) for first, stop, count in zip(edges, stops, counts, strict=False)]
 
 
+def unknown_share(dataset: Dataset, split: SplitManifest) -> float | None:
+    """Share of a split's tokens, start ids left out, that are not in the vocabulary; None where it has none, or tokens are hashed."""
+    spec = dataset.manifest.tokenizer
+    tokens = split.tokens - (split.rows if spec.starts_documents else 0)
+    return split.unknown_tokens / tokens if tokens > 0 and spec.buckets is None else None
+
+
+def frequent_tokens(dataset: Dataset, count: int = FREQUENT) -> list[tuple[str, int]]:
+    """The most frequent tokens and how often each stands in the training text; buckets, in the training split, where tokens are hashed."""
+    if dataset.manifest.tokenizer.buckets is None:
+        return dataset.vocabulary_counts[:count]
+    reader, found = dataset.reader("train"), Counter[int]()
+    for start in range(0, reader.tokens, COUNTED_AT_ONCE):
+        ids, times = np.unique(reader.span(start, start + COUNTED_AT_ONCE), return_counts=True)
+        found.update(dict(zip(ids.tolist(), times.tolist(), strict=True)))
+    first = dataset.manifest.tokenizer.first_id
+    ranked = sorted((-times, token) for token, times in found.items() if token >= first)[:count]
+    return [(dataset.vocabulary.token(token), -times) for times, token in ranked]
+
+
 def samples(dataset: Dataset, split: str, count: int = SAMPLES) -> list[dict[str, Any]]:
-    """The first documents of a split: `id`, `label` (its name), `ids` and `text`, the first tokens back to text."""
+    """Documents from all over a split: `id`, `label` (its name), `length`, and of its first tokens the `ids` and the `text`."""
     reader, vocabulary, labels = dataset.reader(split), dataset.vocabulary, dataset.manifest.labels
     joint = "" if vocabulary.spec.level == "char" and vocabulary.spec.ngrams == 1 else " "
-    names, found = row_ids(dataset, split), []
-    for row in range(min(count, reader.rows)):
-        start = int(reader.lengths[:row].sum())
-        ids = reader.span(start, start + min(int(reader.lengths[row]), SAMPLE_TOKENS)).tolist()
-        label = int(reader.labels[row])
+    names, stops = row_ids(dataset, split), np.cumsum(reader.lengths, dtype=np.int64)
+    found = []
+    for row in np.unique(np.arange(count) * reader.rows // count).tolist() if reader.rows else ():
+        length, label = int(reader.lengths[row]), int(reader.labels[row])
+        start = int(stops[row]) - length
+        ids = reader.span(start, start + min(length, SAMPLE_TOKENS)).tolist()
         text = joint.join(vocabulary.token(token) for token in ids)
-        found.append({"id": names[row], "label": labels[label] if label >= 0 else None, "ids": ids, "text": text})
+        found.append({"id": names[row], "label": labels[label] if label >= 0 else None, "length": length, "ids": ids, "text": text})
     return found
 
 
@@ -76,65 +97,3 @@ def row_ids(dataset: Dataset, split: str) -> list[str]:
     for path in dataset.shard_paths(split):
         ids += pa.ipc.open_file(pa.memory_map(str(path))).read_all()["id"].to_pylist()
     return ids
-
-
-@dataclass(frozen=True)
-class Leak:
-    """Two documents that are alike: ids and splits of both, and the similarity of their shingles; 1.0 for exact copies."""
-
-    id: str
-    split: str
-    other_id: str
-    other_split: str
-    similarity: float
-
-
-@dataclass(frozen=True)
-class Leaks:
-    """Documents that are there more than once.
-
-    Attributes:
-        counts: how many documents have an `exact` or `near` earlier one: by kind, within each split and `across` splits.
-        exact: all pairs of exact copies.
-        near: all pairs of near duplicates.
-    """
-
-    counts: dict[str, dict[str, int]]
-    exact: list[Leak]
-    near: list[Leak]
-
-
-def leaks(dataset: Dataset) -> Leaks:
-    """Find the documents that are there more than once, in their tokens as the dataset holds them."""
-    splits = [split for split in SPLITS if split in dataset.manifest.splits]
-    signatures = Signatures.joined([_signed(dataset, split) for split in splits])
-    split_of = np.repeat(np.arange(len(splits)), [dataset.manifest.splits[split].rows for split in splits])
-    ids = [name for split in splits for name in row_ids(dataset, split)]
-
-    def told(pairs: Sequence[Pair]) -> list[Leak]:
-        def place(number: int) -> tuple[str, str]:
-            return ids[number], splits[split_of[number]]
-
-        return [Leak(*place(pair.first), *place(pair.second), pair.similarity) for pair in pairs]
-
-    exact, near = exact_pairs(signatures), near_pairs(signatures)
-    counts = {kind: dict(_counted(pairs, splits, split_of)) for kind, pairs in (("exact", exact), ("near", near))}
-    return Leaks(counts, told(exact), told(near))
-
-
-def _counted(pairs: Sequence[Pair], splits: Sequence[str], split_of: npt.NDArray[np.int64]) -> Iterator[tuple[str, int]]:
-    for number, split in enumerate(splits):
-        yield split, len({pair.second for pair in pairs if split_of[pair.first] == split_of[pair.second] == number})
-    yield "across", len({pair.second for pair in pairs if split_of[pair.first] != split_of[pair.second]})
-
-
-def _signed(dataset: Dataset, split: str) -> Signatures:
-    reader, vocabulary = dataset.reader(split), dataset.vocabulary
-    hashes = token_hashes([vocabulary.token(token) for token in range(vocabulary.size)])
-    values = reader.span(0, reader.tokens)
-    row_lengths = reader.lengths.astype(np.int64)
-    if vocabulary.spec.starts_documents:
-        kept = np.ones(len(values), np.bool_)
-        kept[np.cumsum(row_lengths) - row_lengths] = False
-        values, row_lengths = values[kept], row_lengths - 1
-    return sign(hashes[values], row_lengths)

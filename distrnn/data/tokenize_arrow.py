@@ -22,6 +22,8 @@ from distrnn.text import LINE_BREAK, SEPARATORS, TokenizerSpec
 BLOCK_BYTES = 1 << 20
 SPACE = ord(" ")
 LAST_INT32 = 2**31 - 1
+CODE_POINTS = 0x110000
+LAST_INNER_BYTE = -65  # 0xBF as a signed byte: every byte of a UTF-8 character but its first is from 0x80 to 0xBF
 _TAG = np.frombuffer(LINE_BREAK.encode(), np.uint8)
 
 
@@ -82,7 +84,7 @@ def _words(texts: pa.LargeStringArray, spec: TokenizerSpec) -> Tokens:
     kind = pa.large_string() if len(column.data) > LAST_INT32 else pa.string()
     chunks, lengths = [], []
     for block in _blocks(column):
-        data = np.frombuffer(bytearray(block.data.tobytes().translate(table)), np.uint8)
+        data = np.frombuffer(bytearray(block.data).translate(table), np.uint8)
         if spec.html == "strip":
             _blank_line_breaks(block, data)
         starts, words_of_text = _word_starts(_Column(data, block.offsets))
@@ -144,27 +146,36 @@ def _final_dictionary(raw: pa.Array, *, fold: bool) -> tuple[pa.StringArray, npt
     return encoded.dictionary, encoded.indices.to_numpy().astype(np.int32, copy=False)
 
 
-def _lower_beyond_ascii(tokens: pa.StringArray) -> pa.StringArray:
-    foreign = pc.invert(pc.string_is_ascii(tokens))
+def _lower_beyond_ascii(texts: pa.Array) -> pa.Array:
+    foreign = pc.invert(pc.string_is_ascii(texts))
     if not pc.any(foreign).as_py():
-        return tokens
-    lowered = [token.lower() for token in tokens.filter(foreign).to_pylist()]
-    return pc.replace_with_mask(tokens, foreign, pa.array(lowered, pa.string()))
+        return texts
+    lowered = [text.lower() for text in texts.filter(foreign).to_pylist()]
+    return pc.replace_with_mask(texts, foreign, pa.array(lowered, texts.type))
 
 
 def _characters(texts: pa.LargeStringArray, spec: TokenizerSpec) -> Tokens:
     if spec.case == "fold":
-        texts = pa.array([text.lower() for text in texts.to_pylist()], pa.large_string())
-    column = _column(texts)
-    points = np.frombuffer(column.data.tobytes().decode().encode("utf-32-le"), np.uint32)
-    is_first_byte = np.concatenate([[0], np.cumsum((column.data & 0xC0) != 0x80)])
-    present = np.flatnonzero(np.bincount(points, minlength=1))
-    if not len(points):
-        present = present[:0]
-    position = np.zeros(int(present[-1]) + 1 if len(present) else 1, np.int32)
-    position[present] = np.arange(len(present), dtype=np.int32)
-    dictionary = pa.array([chr(point) for point in present], pa.string())
-    return Tokens(dictionary, position[points], np.diff(is_first_byte[column.offsets]).astype(np.int64))
+        texts = _lower_beyond_ascii(pc.ascii_lower(texts))
+    position = np.full(CODE_POINTS, -1, np.int32)
+    found: list[int] = []
+    ids, lengths = [np.zeros(0, np.int32)], [np.zeros(0, np.int64)]
+    for block in _blocks(_column(texts)):
+        points = _code_points(block.data)
+        distinct = np.flatnonzero(np.bincount(points)) if points.dtype == np.uint8 else np.unique(points)
+        new = distinct[position[distinct] < 0]
+        position[new] = np.arange(len(found), len(found) + len(new), dtype=np.int32)
+        found += new.tolist()
+        ids.append(np.take(position, points))
+        inner = np.flatnonzero(block.data.view(np.int8) <= LAST_INNER_BYTE)
+        lengths.append(np.diff(block.offsets) - np.diff(np.searchsorted(inner, block.offsets)))
+    return Tokens(pa.array([chr(point) for point in found], pa.string()), np.concatenate(ids), np.concatenate(lengths))
+
+
+def _code_points(data: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint32]:
+    """The code points of UTF-8; of ASCII they are the bytes themselves."""
+    text = data.tobytes()
+    return data if text.isascii() else np.frombuffer(text.decode().encode("utf-32-le"), np.uint32)
 
 
 def _grams(units: Tokens, longest: int, joint: str) -> Tokens:

@@ -38,6 +38,8 @@ def _data(workflow: Workflow) -> Iterator[Problem]:
     yield from _labels(workflow)
     if task == "language-model" and data.tokenizer.level != "char":
         yield Problem("data.tokenizer.level", "char for a language-model (model.task)", show(data.tokenizer.level))
+    if task == "language-model" and data.duplicates != "keep":
+        yield Problem("data.duplicates", "keep for a language-model, whose text is one stream", show(data.duplicates))
     yield from _tokenizer(data.tokenizer, task)
 
 

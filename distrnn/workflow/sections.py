@@ -107,6 +107,11 @@ class Data(Section):
         description="That many documents of each split, chosen by the seed; for a corpus, that many characters from its start, or "
         "documents where it is a table or has boundaries.",
     )
+    duplicates: Literal["keep", "exact", "near"] = Field(
+        "keep",
+        description="Leave out documents that stand elsewhere too, exactly or nearly, so that none of a test document is trained on. "
+        "Classifiers only.",
+    )
     tokenizer: Tokenizer = Field(default_factory=Tokenizer)
 
 

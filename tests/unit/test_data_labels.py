@@ -36,7 +36,7 @@ def test_named_labels_are_names_or_positions():
 
 def test_names_that_are_numbers_are_no_positions():
     assert numbers([1, 2, 3], [1, 3, 2]) == [0, 2, 1]
-    assert refusal([1, 2], [0]) == "f: expected one of the labels 1, 2. Received: 0 in row 1. Correct the row, or data.labels."
+    assert refusal([1, 2], [1, 0]) == "f: expected one of the labels 1, 2. Received: 0 in row 2. Correct the row, or data.labels."
 
 
 def test_a_mapping_names_the_label_of_each_value():

@@ -20,6 +20,7 @@ from distrnn.data.sources.streams import hashed_blocks, read_span, sha256_of
 from distrnn.errors import DataError
 
 _MARK = b"\xef\xbb\xbf"
+_HEADER_BYTES = 1 << 20
 _PARSERS = {"csv": parse.parse_csv, "jsonl": parse.parse_jsonl, "text": parse.parse_text}
 
 
@@ -90,10 +91,10 @@ def scan(file: SourceFile, form: Form) -> tuple[str, list[Span]]:
         return digest.hexdigest(), [Span(file, 0, size_bytes, 0, 1, size_bytes)]
     stream = _Marked(blocks)
     if form.kind == "csv":
-        header = _Header(stream)
         delimiter = parse.delimiter_of(file.key)
+        header = _Header(stream, delimiter)
         pieces = list(cut(CsvBorders(delimiter.encode()), header, base.CHUNK_BYTES, header=True))
-        names = parse.csv_header(header.line(delimiter), file.key)
+        names = parse.csv_header(header.line, file.key)
         columns.require_columns(names, form.columns, file.url)
     else:
         names, pieces = (), list(cut(_finder(form), stream, base.CHUNK_BYTES))
@@ -120,21 +121,21 @@ class _Marked:
 
 
 class _Header:
-    """Blocks on their way, of which the first row is kept."""
+    """Blocks of a CSV file on their way, of which the first row is kept."""
 
-    def __init__(self, blocks: _Marked) -> None:
-        self._blocks, self._kept = blocks, b""
+    def __init__(self, blocks: _Marked, delimiter: str) -> None:
+        self.line = b""
+        self._blocks, self._finder = blocks, CsvBorders(delimiter.encode())
 
     def __iter__(self) -> Iterator[bytes]:
+        is_complete = False
         for block in self._blocks:
-            if len(self._kept) < base.CHUNK_BYTES and not self._kept.strip(b"\r\n").count(b"\n"):
-                self._kept += block
+            if not is_complete and len(self.line) < _HEADER_BYTES:
+                self.line += block
+                ends = self._finder.feed(block)
+                if is_complete := bool(len(ends)):
+                    self.line = self.line[: int(ends[0])]
             yield block
-
-    def line(self, delimiter: str) -> bytes:
-        """The first row."""
-        ends = CsvBorders(delimiter.encode()).feed(self._kept)
-        return self._kept[: int(ends[0])] if len(ends) else self._kept
 
 
 def _finder(form: Form) -> Borders:
