@@ -5,7 +5,7 @@ shuffled: who comes together still differs from epoch to epoch, but a batch is h
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import chain
+from itertools import chain, pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from distrnn.data.batches import (
     in_batches,
     labels_of,
     shuffled,
+    steps_of_block,
     weights_of,
 )
 from distrnn.data.padding import IntArray, Side
@@ -83,9 +84,20 @@ class BucketBatches:
         """
         plan = bucketed(self._reader.lengths, self._batch, self._window, self._seed, epoch)
         widths = widths_of(self._reader.lengths, plan, self._multiple, self._limit)
-        for rows, width in zip(plan[start_step:, self._part], widths[start_step:].tolist(), strict=True):
-            tokens = self._reader.pad_rows(rows, width, self._padding, self._truncating)
-            yield Batch(tokens, labels_of(self._reader.labels, rows), weights_of(rows))
+        plan, widths = plan[start_step:, self._part], widths[start_step:]
+        for first, stop in _runs(widths):
+            width = int(widths[first])
+            block = steps_of_block(plan.shape[1], width)
+            for start in range(first, stop, block):
+                rows = plan[start : min(start + block, stop)]
+                tokens = self._reader.pad_rows(rows, width, self._padding, self._truncating)
+                yield from map(Batch, tokens, labels_of(self._reader.labels, rows), weights_of(rows))
+
+
+def _runs(widths: npt.NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """Where neighbouring batches have one width, so that they can be gathered together: [start, stop) of each run."""
+    changes = (np.flatnonzero(np.diff(widths)) + 1).tolist()
+    return pairwise([0, *changes, len(widths)]) if len(widths) else iter(())
 
 
 def bucketed(lengths: IntArray, batch: int, window: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:

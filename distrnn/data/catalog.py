@@ -1,8 +1,9 @@
 """The datasets of a storage root: which there are, what a reference means, and how one is removed. Needs no pyarrow."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from distrnn.data.manifest import DatasetManifest
 from distrnn.errors import IntegrityError, NotFoundError, UsageError
@@ -95,8 +96,9 @@ def read_manifest(store: Store, name: str) -> DatasetManifest:
 
 def users_of(store: Store, evaluation_set: str, *, but: str) -> list[str]:
     """Names of the datasets, other than `but`, whose test split is an evaluation set; `evaluation_set` is its key."""
-    manifests = {one.name: one.manifest for one in listed(store) if one.name != but}
-    return [name for name, manifest in manifests.items() if manifest and manifest.evaluation_set and manifest.evaluation_set.file == evaluation_set]
+    manifests = {one.name: one.manifest for one in listed(store) if one.name != but and one.manifest is not None}
+    sets = {name: manifest.evaluation_set for name, manifest in manifests.items()}
+    return [name for name, held_out in sets.items() if held_out is not None and held_out.file == evaluation_set]
 
 
 def delete(store: Store, name: str) -> int:
@@ -106,19 +108,21 @@ def delete(store: Store, name: str) -> int:
         files removed.
     """
     folder = f"{FOLDER}{name}/"
-    store.delete(folder + "manifest.json")
-    entries = list(store.list(folder))
-    for entry in entries:
-        store.delete(entry.key)
+    manifest = f"{folder}manifest.json"
+    keys = sorted((entry.key for entry in store.list(folder)), key=lambda key: (key != manifest, key))
+    for key in keys:
+        store.delete(key)
+    for upload in store.abandoned_uploads(folder, datetime.now(UTC)):
+        store.abort_upload(upload)
     _remove_empty_folders(store, name)
-    return len(entries) + 1
+    return len(keys)
 
 
 def _remove_empty_folders(store: Store, name: str) -> None:
-    # A bucket has no folders to leave behind, a disk has
+    # A bucket has no folders to leave behind, a disk has; what somebody writes into just now stays
     path = store.local_path(f"{FOLDER}{name}")
-    if path is None or not path.is_dir():
+    if path is None:
         return
-    for folder in sorted((found for found in path.rglob("*") if found.is_dir()), reverse=True):
-        folder.rmdir()
-    path.rmdir()
+    for folder in (*sorted((found for found in path.rglob("*") if found.is_dir()), reverse=True), path):
+        with suppress(OSError):
+            folder.rmdir()

@@ -63,15 +63,19 @@ def assign(texts: "list[memoryview | bytes]", original: str, rules: SplitRules) 
     Returns:
         int8 [N].
     """
-    if original == "test":
-        return np.full(len(texts), TEST, np.int8)
-    test_fraction = rules.test_fraction or 0.0
-    if not test_fraction and not rules.validation_fraction:
-        return np.full(len(texts), TRAIN, np.int8)
+    if (split := undivided(original, rules)) is not None:
+        return np.full(len(texts), split, np.int8)
     digests = b"".join(hashlib.sha256(text).digest()[:16] for text in texts)
     shares = np.frombuffer(digests, ">u8").reshape(-1, 2) * _UNIT  # [N, 2]
     splits = np.where(shares[:, 1] < rules.validation_fraction, VALIDATION, TRAIN)
-    return np.where(shares[:, 0] < test_fraction, TEST, splits).astype(np.int8)
+    return np.where(shares[:, 0] < (rules.test_fraction or 0.0), TEST, splits).astype(np.int8)
+
+
+def undivided(original: str, rules: SplitRules) -> int | None:
+    """The split that all documents of an original one belong to, as a position in `SPLITS`; None where their texts decide."""
+    if original == "test":
+        return TEST
+    return None if rules.test_fraction or rules.validation_fraction else TRAIN
 
 
 def choose(rows: int, split: str, rules: SplitRules) -> npt.NDArray[np.int64] | None:

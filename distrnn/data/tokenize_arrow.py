@@ -162,11 +162,12 @@ def _characters(texts: pa.LargeStringArray, spec: TokenizerSpec) -> Tokens:
     ids, lengths = [np.zeros(0, np.int32)], [np.zeros(0, np.int64)]
     for block in _blocks(_column(texts)):
         points = _code_points(block.data)
-        distinct = np.flatnonzero(np.bincount(points)) if points.dtype == np.uint8 else np.unique(points)
-        new = distinct[position[distinct] < 0]
-        position[new] = np.arange(len(found), len(found) + len(new), dtype=np.int32)
-        found += new.tolist()
-        ids.append(np.take(position, points))
+        block_ids = np.take(position, points)
+        if len(new := np.unique(points[block_ids < 0])):
+            position[new] = np.arange(len(found), len(found) + len(new), dtype=np.int32)
+            found += new.tolist()
+            block_ids = np.take(position, points)
+        ids.append(block_ids)
         inner = np.flatnonzero(block.data.view(np.int8) <= LAST_INNER_BYTE)
         lengths.append(np.diff(block.offsets) - np.diff(np.searchsorted(inner, block.offsets)))
     return Tokens(pa.array([chr(point) for point in found], pa.string()), np.concatenate(ids), np.concatenate(lengths))

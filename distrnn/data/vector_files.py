@@ -84,7 +84,8 @@ class VectorFile:
         else:
             fields = entry.body.split(b" ")
             try:
-                values = np.array([float(field) for field in fields], np.float32)
+                with np.errstate(over="ignore"):  # too large for float32 becomes inf, which is refused below
+                    values = np.array([float(field) for field in fields], np.float32)
             except ValueError:
                 wrong = next(field for field in fields if not _is_number(field))
                 raise self._wrong_number(entry, _shown(wrong)) from None

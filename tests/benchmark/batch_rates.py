@@ -3,14 +3,13 @@
     python tests/benchmark/batch_rates.py DATASET_FOLDER ROUNDS
 """
 
+import itertools
 import json
 import os
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-
-os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 import tensorflow as tf
 
@@ -39,35 +38,47 @@ def mixture(*shares: tuple[ShardReader, int]) -> MixedBatches:
     return MixedBatches([Ingredient(split, share, 0.5) for split, share in shares], sequence_length=LENGTH, **COMMON)
 
 
-def into_numpy(batches: Batches, epoch: int) -> None:
-    """Read an epoch."""
-    for _ in batches.epoch(epoch):
-        pass
+def into_numpy(batches: Batches) -> Callable[[], None]:
+    """A turn that reads an epoch, each time the next one."""
+    epochs = itertools.count()
+
+    def turn() -> None:
+        for _ in batches.epoch(next(epochs)):
+            pass
+
+    return turn
 
 
-def into_tf_data(batches: Batches, epoch: int) -> None:
-    """Read an epoch through tf.data."""
-    for _ in to_tf_data(batches, epoch):
-        pass
+def into_tf_data(batches: Batches) -> Callable[[], None]:
+    """A turn that reads an epoch through tf.data; the graph is built here, once."""
+    dataset = to_tf_data(batches)
+
+    def turn() -> None:
+        for _ in dataset:
+            pass
+
+    return turn
 
 
-def rates(turns: dict[str, tuple[Callable[[Batches, int], None], Batches, int]], rounds: int) -> dict[str, list[float]]:
-    """Sequences a CPU second of each, in turns; the first round is not counted."""
+def rates(turns: dict[str, tuple[Callable[[], None], int]], rounds: int) -> dict[str, list[float]]:
+    """Sequences a CPU second of each turn that reads so many, one after the other; the first round is not counted."""
     found: dict[str, list[float]] = {name: [] for name in turns}
     names = list(turns)
     for number in range(rounds + 1):
         for name in names[number % len(names) :] + names[: number % len(names)]:
-            read, batches, batch = turns[name]
+            turn, sequences = turns[name]
             began = time.process_time()
-            read(batches, number)
+            turn()
             seconds = time.process_time() - began
             if number:
-                found[name].append(batches.steps * batch / seconds)
+                found[name].append(sequences / seconds)
     return found
 
 
 def main() -> None:
     """Measure."""
+    # Before TensorFlow starts its threads, which then stay on this core too
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     folder, rounds = Path(sys.argv[1]), int(sys.argv[2])
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
@@ -83,8 +94,8 @@ def main() -> None:
         "mixed 44 + 4 + 16": (mixture((train, 44), (validation, 4), (test, 16)), 64),
         "bucketed 32": (BucketBatches(train, sequence_length=LENGTH, batch=32, **COMMON), 32),
     }
-    turns = {f"numpy {name}": (into_numpy, *batches) for name, batches in made.items()}
-    turns |= {f"tf.data {name}": (into_tf_data, *batches) for name, batches in made.items()}
+    turns = {f"numpy {name}": (into_numpy(batches), batches.steps * rows) for name, (batches, rows) in made.items()}
+    turns |= {f"tf.data {name}": (into_tf_data(batches), batches.steps * rows) for name, (batches, rows) in made.items()}
     print(json.dumps(rates(turns, rounds)))
 
 

@@ -85,6 +85,6 @@ def test_reading_of_batches(dataset):
     found = json.loads(done.stdout.splitlines()[-1])
     rows: list[list[str]] = []
     missed = [*speed(found, rows), *padding(dataset, rows), *mixing(found, rows)]
-    note = f"IMDB reviews; medians of {REPEATS} rounds, kinds in turn, CPU seconds of one core. "
+    note = f"IMDB reviews; medians of {REPEATS} rounds, kinds in turn; sequences a CPU second of one core. "
     tables.publish("batches", [*tables.table(COLUMNS, rows), "", note + tables.made_on(("numpy", "tensorflow")) + "."], complete=True)
     assert missed == []

@@ -126,6 +126,15 @@ def test_keys_are_listed_in_order(store):
     assert [(entry.key, entry.size_bytes) for entry in store.list()] == [(key, len(key)) for key in keys]
 
 
+def test_a_stamp_is_another_one_when_the_body_is(store):
+    store.put("a", b"one")
+    (before,) = store.list()
+    (again,) = store.list()
+    store.put("a", b"two")
+    (after,) = store.list()
+    assert (before.stamp == again.stamp, before.stamp == after.stamp) == (True, False)
+
+
 def test_a_listing_begins_after_a_key_and_keeps_to_its_prefix(store):
     for key in ("runs/a", "runs/ab/1", "runs/ab/2", "runs/b", "runsx"):
         store.put(key, b"")

@@ -32,7 +32,7 @@ def failing(monkeypatch):
         def load(*_arguments):
             raise error
 
-        monkeypatch.setattr(predict, "_load", load)
+        monkeypatch.setattr(predict, "load", load)
 
     return fail
 

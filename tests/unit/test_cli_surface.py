@@ -15,6 +15,10 @@ VERBS = {
     "plan",
     "run",
     "prepare",
+    "datasets list",
+    "datasets show",
+    "datasets verify",
+    "datasets delete",
     "runs list",
     "runs show",
     "runs report",
@@ -44,13 +48,18 @@ VERBS = {
     "cache prune",
     "doctor",
 }
-WITHOUT_REGISTRY = {"init", "plan", "prepare", "runs list", "runs show", "runs report", "cache list", "cache verify", "cache prune"}
+WITHOUT_REGISTRY = {
+    *("init", "plan", "prepare"),
+    *(f"datasets {verb}" for verb in ("list", "show", "verify", "delete")),
+    *(f"runs {verb}" for verb in ("list", "show", "report")),
+    *(f"cache {verb}" for verb in ("list", "verify", "prune")),
+}
 WRITE = {
     "run",
     *(f"models {verb}" for verb in ("promote", "rollback", "tag", "card", "sign", "delete", "gc", "unbundle")),
     *(f"models alias {verb}" for verb in ("set", "delete", "guard")),
 }
-DESTROY = {"models alias delete", "models delete", "models gc", "cache prune"}
+DESTROY = {"datasets delete", "models alias delete", "models delete", "models gc", "cache prune"}
 HELP_SECONDS = 0.3
 
 

@@ -21,10 +21,9 @@ def pieces(finder, body, size, target, **options):
 
 def parsed(body):
     """Rows as pyarrow reads them whole."""
-    options = pacsv.ReadOptions(column_names=["a", "b"], use_threads=False, block_size=len(body) + 1)
-    return pacsv.read_csv(
-        pa.py_buffer(body), options, pacsv.ParseOptions(newlines_in_values=True), pacsv.ConvertOptions(column_types={"a": "binary", "b": "binary"})
-    ).to_pylist()
+    reading = pacsv.ReadOptions(column_names=["a", "b"], use_threads=False, block_size=len(body) + 1)
+    converting = pacsv.ConvertOptions(column_types={"a": "binary", "b": "binary"})
+    return pacsv.read_csv(pa.py_buffer(body), reading, pacsv.ParseOptions(newlines_in_values=True), converting).to_pylist()
 
 
 @given(

@@ -54,7 +54,8 @@ def test_bytes_that_are_no_utf8_may_be_refused():
     with pytest.raises(DataError) as caught:
         clean_text(column([b"ok", b"caf\xe9"], pa.binary()), "x.csv, column 'text'", 10, "refuse")
     assert str(caught.value) == (
-        "x.csv, column 'text': expected UTF-8. Received: bytes that are none in row 12. Correct the row, or set data.invalid_utf8 to replace."
+        "x.csv, column 'text': expected UTF-8. Received: bytes that are none in row 12. Correct the row, or set "
+        "data.invalid_utf8 to replace."
     )
 
 

@@ -38,6 +38,47 @@ def test_the_test_split_holds_what_prediction_makes_of_its_texts(dataset):
     assert texts == reviews(100, 1000)["text"].to_pylist()
 
 
+@pytest.mark.parametrize(
+    "tokenizer",
+    [
+        {"ngrams": 2},
+        {"ngrams": 3, "layout": "bag"},
+        {"layout": "bag", "vocabulary_size": 10},
+        {"buckets": 20},
+        {"buckets": 50, "ngrams": 2, "layout": "bag"},
+        {"level": "char", "case": "fold"},
+        {"level": "char", "ngrams": 3},
+    ],
+    ids=str,
+)
+def test_every_tokenizer_gives_prediction_the_ids_of_the_dataset(review_folder, store, tokenizer):
+    dataset = prepare_here(document_workflow(review_folder, tokenizer=tokenizer), store)
+    _, texts, _ = dataset.evaluation_texts()
+    assert rows_of(dataset.reader("test")) == [dataset.vocabulary.encode(text) for text in texts]
+    assert dataset.manifest.vocabulary_size == dataset.vocabulary.size > dataset.reader("test").highest_id
+
+
+def test_hashed_tokens_have_their_collisions_reported(review_folder, store):
+    dataset = prepare_here(document_workflow(review_folder, tokenizer={"buckets": 20}), store)
+    assert (len(dataset.vocabulary_counts), dataset.manifest.distinct_tokens > 40) == (0, True)
+    assert 20 < dataset.manifest.collisions <= dataset.manifest.distinct_tokens
+
+
+def test_the_manifest_counts_the_bytes_of_the_text(dataset):
+    _, texts, _ = dataset.evaluation_texts()
+    assert dataset.manifest.splits["test"].text_bytes == sum(len(text.encode()) for text in texts)
+
+
+def test_empty_documents_are_kept_and_counted(review_folder, store):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.table({"text": ["", "good film", "<br />", "bad film"], "label": pa.array([0, 1, 0, 1], pa.int8())})
+    pq.write_table(table, review_folder / "test.parquet")
+    split = prepare_here(document_workflow(review_folder), store).manifest.splits["test"]
+    assert (split.rows, split.empty_rows) == (4, 2)
+
+
 def test_training_and_validation_share_out_the_training_documents(dataset):
     rows = [*rows_of(dataset.reader("train")), *rows_of(dataset.reader("validation"))]
     expected = [dataset.vocabulary.encode(text) for text in reviews(300)["text"].to_pylist()]
@@ -130,8 +171,8 @@ def test_an_altered_evaluation_set_is_noticed(dataset):
 
 
 def test_a_manifest_of_another_version_is_not_read(dataset):
-    document = json.loads(dataset.manifest.to_bytes()) | {"schema_version": 2}
-    with pytest.raises(IntegrityError, match=r"^m\.json: expected a dataset manifest of schema_version 1\. Received: .*another"):
+    document = json.loads(dataset.manifest.to_bytes()) | {"schema_version": 1}
+    with pytest.raises(IntegrityError, match=r"^m\.json: expected a dataset manifest of schema_version 2\. Received: .*another"):
         DatasetManifest.from_bytes(json.dumps(document).encode(), "m.json")
 
 

@@ -54,6 +54,18 @@ def test_a_file_with_the_signs_of_a_glob_in_its_name_is_a_file(tmp_path):
     assert names(tmp_path / "a[1].csv") == ["a[1].csv"]
 
 
+def test_a_folder_with_the_signs_of_a_glob_in_its_name_is_a_folder(tmp_path):
+    (tmp_path / "run[1]").mkdir()
+    (tmp_path / "run[1]" / "a.csv").write_text("x")
+    assert names(tmp_path / "run[1]" / "*.csv") == ["a.csv"]
+
+
+def test_a_class_of_characters_may_hold_any(tmp_path):
+    for name in ("a[.csv", "a&.csv", "a-.csv", "ax.csv"):
+        (tmp_path / name).write_text("x")
+    assert names(tmp_path / "a[[&-].csv") == ["a&.csv", "a-.csv", "a[.csv"]
+
+
 def test_a_path_to_nothing_is_not_found(tmp_path):
     with pytest.raises(NotFoundError) as caught:
         names(tmp_path / "x")

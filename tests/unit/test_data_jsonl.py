@@ -42,7 +42,9 @@ def test_any_texts_written_as_json_lines_come_back(texts, chunk_bytes, read_byte
     assert replaced == 0
 
 
-@pytest.mark.parametrize(("values", "labels"), [([True, False], {True: "a", False: "b"}), ([1.0, 2.0], {1: "a", 2: "b"}), (["x", "y"], ["x", "y"])])
+@pytest.mark.parametrize(
+    ("values", "labels"), [([True, False], {True: "a", False: "b"}), ([1.0, 2.0], {1: "a", 2: "b"}), (["x", "y"], ["x", "y"])]
+)
 def test_labels_of_any_simple_type_are_read_the_fast_way(tmp_path, monkeypatch, values, labels):
     path = write(tmp_path / "x.jsonl", [{"text": "t", "label": value} for value in values])
     monkeypatch.setattr(parse, "_parse_objects", None)
@@ -79,7 +81,10 @@ FINE = b'{"text": "fine", "label": 1}\n' * 3
     [
         (b'{"text": 3, "label": 1}', "expected a text in field 'text'. Received: 3. Correct or remove the row."),
         (b'{"text": null, "label": 1}', "expected a text in field 'text'. Received: null. Correct or remove the row."),
-        (b'{"text": "a", "label": [1]}', "expected a text, a number, or true or false in field 'label'. Received: [1]. Correct or remove the row."),
+        (
+            b'{"text": "a", "label": [1]}',
+            "expected a text, a number, or true or false in field 'label'. Received: [1]. Correct or remove the row.",
+        ),
         (b'{"body": "a", "label": 1}', "expected columns text, label. Received: body, label. Rename or add text."),
         (b'["a"]', 'expected a JSON object. Received: ["a"]. Correct the row.'),
         (b'{"text": "a"', "expected a JSON object. Received: Expecting ',' delimiter: line 1 column 13 (char 12). Correct the row."),
@@ -113,5 +118,6 @@ def test_a_file_without_rows_is_refused(tmp_path):
 def test_bytes_that_are_no_utf8_may_be_refused(tmp_path):
     path = tmp_path / "x.jsonl"
     assert refusal(path, FINE + b'{"text": "caf\xe9", "label": 1}\n', invalid_utf8="refuse") == (
-        f"{path}, column 'text': expected UTF-8. Received: bytes that are none in row 4. Correct the row, or set data.invalid_utf8 to replace."
+        f"{path}, column 'text': expected UTF-8. Received: bytes that are none in row 4. Correct the row, or set "
+        "data.invalid_utf8 to replace."
     )

@@ -21,7 +21,9 @@ def refusal(option, values, kind=None, first_row=0):
     return str(caught.value)
 
 
-@pytest.mark.parametrize("values", [[0, 1, 1], ["negative", "Positive", " pos "], [b"neg", b"1", b"pos"], [0.0, 1.0, 1.0], ["0.0", "1", "1.00"]])
+@pytest.mark.parametrize(
+    "values", [[0, 1, 1], ["negative", "Positive", " pos "], [b"neg", b"1", b"pos"], [0.0, 1.0, 1.0], ["0.0", "1", "1.00"]]
+)
 def test_sentiments_are_numbers_or_words(values):
     assert numbers(None, values) == [0, 1, 1]
 

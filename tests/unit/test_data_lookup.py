@@ -57,7 +57,7 @@ def test_how_many_actors_work_changes_nothing(prepared, review_folder, store):
 def test_a_raised_version_of_the_preprocessing_is_a_miss(prepared, review_folder, store, monkeypatch):
     monkeypatch.setattr("distrnn.data.fingerprint.PREPROCESSING_VERSION", 99)
     found = lookup(document_workflow(review_folder), store)
-    assert (found.hit, found.reason.partition(": ")[2]) == (False, "preprocessing_version 1 is now 99")
+    assert (found.hit, found.reason.partition(": ")[2]) == (False, "preprocessing_version 2 is now 99")
 
 
 def test_the_nearest_dataset_is_the_one_compared_with(prepared, review_folder, store):

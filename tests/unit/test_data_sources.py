@@ -21,8 +21,8 @@ FORMS = "a folder of train.parquet and test.parquet, the aclImdb folder, Keras' 
 
 def rows(loaded, split):
     """(text, label) of every row of a split of the source, in order."""
-    tables = [read_chunk(pickle.loads(pickle.dumps(chunk))).table for chunk in open_source(loaded.workflow).chunks() if chunk.split == split]
-    table = pa.concat_tables(tables)
+    chunks = [chunk for chunk in open_source(loaded.workflow).chunks() if chunk.split == split]
+    table = pa.concat_tables([read_chunk(pickle.loads(pickle.dumps(chunk))).table for chunk in chunks])
     assert len(set(table["id"].to_pylist())) == len(table)
     return list(zip(table["text"].to_pylist(), table["label"].to_pylist(), strict=True))
 

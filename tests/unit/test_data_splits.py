@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distrnn.data.splits import TEST, TRAIN, VALIDATION, SplitRules, assign, choose, cut_corpus
+from distrnn.data.splits import TEST, TRAIN, VALIDATION, SplitRules, assign, choose, cut_corpus, cut_rows
 
 TEXTS = [f"document {number}".encode() for number in range(4000)]
 
@@ -55,3 +55,8 @@ def test_the_very_tail_is_for_testing():
 def test_a_border_moves_to_a_line_end_nearby():
     text = "x" * 903 + "\n" + "x" * 96
     assert list(cut_corpus(len(text), text.find, SplitRules(0.1, 0.0))) == [("train", 0, 904), ("test", 904, 1000)]
+
+
+def test_documents_of_a_corpus_are_cut_between_two_of_them():
+    assert list(cut_rows(10, SplitRules(0.2, 0.25))) == [("train", 0, 6), ("validation", 6, 8), ("test", 8, 10)]
+    assert list(cut_rows(3, SplitRules(0.0, 0.0))) == [("train", 0, 3)]

@@ -41,8 +41,8 @@ def test_any_paragraphs_come_back(paragraphs, chunk_bytes, read_bytes, empty_lin
 
 
 def test_files_are_documents_and_their_folders_labels(tmp_path):
-    files = {f"{split}/{label}/{number}.txt": f"{split} {label} {number}" for split in ("train", "test") for label in ("neg", "pos") for number in range(2)}
-    found = opened("text", write(tmp_path, files))
+    names = [f"{split}/{label}/{number}" for split in ("train", "test") for label in ("neg", "pos") for number in range(2)]
+    found = opened("text", write(tmp_path, {f"{name}.txt": name.replace("/", " ") for name in names}))
     assert pairs_of(found) == [("train neg 0", 0), ("train neg 1", 0), ("train pos 0", 1), ("train pos 1", 1)]
     assert table_of(found, "test")[0]["id"].to_pylist() == ["test/neg/0.txt", "test/neg/1.txt", "test/pos/0.txt", "test/pos/1.txt"]
 

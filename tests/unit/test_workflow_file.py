@@ -160,6 +160,14 @@ def test_path_of_a_mapping_is_relative_to_the_working_folder(file, tmp_path, mon
     assert load_workflow(file, {"data.test_path": "x"}).workflow.data.test_path == str(tmp_path / "x")
 
 
+@pytest.mark.parametrize("pattern", ["data/*.csv", "data/**/x[0-9]?.csv"])
+def test_a_glob_in_a_file_is_relative_to_the_file(file, monkeypatch, pattern):
+    file.write_text(yaml.safe_dump(changed(CLASSIFIER, "data", {"source": "csv", "path": pattern, "test_path": "s3://bucket/*.csv"})))
+    monkeypatch.chdir("/")
+    data = load_workflow(file).workflow.data
+    assert (data.path, data.test_path) == (str(file.parent / pattern), "s3://bucket/*.csv")
+
+
 def test_path_may_begin_with_the_home_folder(file):
     assert load_workflow(file, ["data.path=~/x"]).workflow.data.path == str(Path.home() / "x")
 
@@ -178,6 +186,7 @@ def test_resolved_workflow_writes_the_dependent_defaults_out(file):
         "test_fraction": None,
         "validation_fraction": 0.2,
         "limit": None,
+        "duplicates": "keep",
         "tokenizer": {"level": "word", "vocabulary_size": 20_000, **PLAIN, "case": "fold", "html": "strip"},
     }
 

@@ -251,3 +251,84 @@ def test_a_language_model_takes_characters():
     assert refusal(LANGUAGE_MODEL, ("data.tokenizer.level", "word")) == (
         "w.yaml: key 'data.tokenizer.level': expected char for a language-model (model.task). Received: \"word\""
     )
+
+
+FILES = ("data", {"source": "csv", "path": "/x.csv"})
+
+
+@pytest.mark.parametrize("source", ["csv", "jsonl", "parquet", "text"])
+def test_files_need_a_path(source):
+    assert refusal(CLASSIFIER, ("data.source", source)) == (
+        f"w.yaml: key 'data.path': expected a file, a folder, a glob or an s3:// URL of one; the key is required for {source}. "
+        "Received: nothing"
+    )
+
+
+def test_files_may_lie_on_a_server_and_other_sources_not():
+    validate(changed(CLASSIFIER, "data", {"source": "csv", "path": "s3://bucket/*.csv", "test_path": "s3://bucket/test"}), "w.yaml")
+    assert refusal(CLASSIFIER, ("data.path", "s3://bucket/x.csv")) == (
+        "w.yaml: key 'data.path': expected a file or folder. Received: \"s3://bucket/x.csv\""
+    )
+    assert refusal(CLASSIFIER, FILES, ("data.path", "https://x/y.csv")) == (
+        "w.yaml: key 'data.path': expected a file or folder. Received: \"https://x/y.csv\""
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("text_column", "body", 'nothing, imdb has no columns to choose from. Received: "body"'),
+        ("label_column", "stars", 'nothing, imdb has no columns to choose from. Received: "stars"'),
+        ("labels", "none", 'nothing for imdb. Received: "none"'),
+        ("document", "line", 'nothing, only text has files that hold several documents. Received: "line"'),
+        ("invalid_utf8", "refuse", 'nothing for imdb. Received: "refuse"'),
+    ],
+)
+def test_keys_of_files_are_for_files(key, value, expected):
+    assert refusal(CLASSIFIER, (f"data.{key}", value)) == f"w.yaml: key 'data.{key}': expected {expected}"
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "expected"),
+    [
+        ({"label_column": "x", "labels": "none"}, "label_column", 'nothing where no labels are read. Received: "x"'),
+        ({"label_column": "text"}, "label_column", 'another column than data.text_column. Received: "text"'),
+        ({"labels": {1: "a", 2: "a"}}, "labels", 'two labels or more. Received: {"1": "a", "2": "a"}'),
+        ({"labels": ["a", "b", "a"]}, "labels", 'names that differ. Received: "a"'),
+        ({"labels": list(range(32_768))}, "labels", "at most 32,767 labels. Received: 32,768"),
+    ],
+)
+def test_labels_of_files_make_sense(changes, key, expected):
+    assert refusal(CLASSIFIER, ("data", FILES[1] | changes)) == f"w.yaml: key 'data.{key}': expected {expected}"
+
+
+@pytest.mark.parametrize("labels", [["a"], "nothing", 3, {"x": 1}])
+def test_labels_are_names_a_mapping_or_none(labels):
+    assert refusal(CLASSIFIER, FILES, ("data.labels", labels)).startswith(
+        "w.yaml: key 'data.labels': expected none, or a list of 2 or more, each a text, or an integer, or a mapping from values to a text. "
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("labels", ["a", "b"], 'nothing for a language-model. Received: ["a", "b"]'),
+        ("document", "line", 'nothing for a corpus without data.tokenizer.boundaries. Received: "line"'),
+        ("test_path", "/y.txt", 'nothing for a language-model, which is tested on the tail of its text. Received: "/y.txt"'),
+    ],
+)
+def test_language_model_takes_its_files_as_one_text(key, value, expected):
+    data = {"source": "text", "path": "/x.txt", "tokenizer": {"level": "char"}, key: value}
+    assert refusal(LANGUAGE_MODEL, ("data", data)) == f"w.yaml: key 'data.{key}': expected {expected}"
+
+
+def test_documents_without_labels_need_no_test_split():
+    data = FILES[1] | {"labels": "none", "test_fraction": 0}
+    assert validate(changed(changed(CLASSIFIER, "data", data), "register", None), "w.yaml").test_fraction == 0
+
+
+@pytest.mark.parametrize("labels", [None, "none", ["a", "b"], {0: "a", True: "b", 2.5: "c"}])
+def test_resolved_files_mean_the_same(labels):
+    workflow = validate(changed(CLASSIFIER, "data", FILES[1] | {"labels": labels}), "w.yaml")
+    again = validate(json.loads(workflow.resolved().model_dump_json(by_alias=True)), "w.yaml")
+    assert again.resolved().model_dump_json() == workflow.resolved().model_dump_json()

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from distrnn.data.columns import SCHEMA
 from distrnn.data.manifest import SPLITS
-from distrnn.data.splits import SplitRules, assign, choose
+from distrnn.data.splits import SplitRules, assign, choose, undivided
 from distrnn.errors import DataError, WorkflowError
 
 CHUNK_BYTES = 16 << 20
@@ -111,8 +111,9 @@ def without(chunk: Chunk, dropped: npt.NDArray[np.int64], rows: int) -> Chunk | 
 
 def final_splits(chunk: Chunk, table: pa.Table) -> npt.NDArray[np.int8]:
     """The final split of each row of a chunk, as a position in `manifest.SPLITS`: int8 [rows]."""
-    if chunk.rules is None:
-        return np.full(len(table), SPLITS.index(chunk.split), np.int8)
+    split = SPLITS.index(chunk.split) if chunk.rules is None else undivided(chunk.split, chunk.rules)
+    if split is not None or chunk.rules is None:
+        return np.full(len(table), split, np.int8)
     return assign(_texts_as_bytes(table), chunk.split, chunk.rules)
 
 

@@ -128,7 +128,8 @@ def without_endings(name: str) -> str:
 def _matching(pattern: str, key: str) -> list[SourceFile]:
     scheme, separator, rest = pattern.rpartition("://")
     parts = rest.split("/")
-    literal = next(number for number, part in enumerate(parts) if _MAGIC.search(part))
+    # A folder whose name has the signs of a glob in it is a folder
+    literal = next(number for number, part in enumerate(parts) if _MAGIC.search(part) and not _exists("/".join(parts[: number + 1])))
     root = scheme + separator + ("/".join(parts[:literal]) or "/")
     wanted = re.compile(_translate("/".join(parts[literal:])))
     prefix = _MAGIC.split(parts[literal])[0]
@@ -146,7 +147,7 @@ def _translate(pattern: str) -> str:
 
 
 def _class(piece: str) -> str:
-    inside = piece[1:-1].replace("\\", "\\\\")
+    inside = re.sub(r"([\\\[&~|])", r"\\\1", piece[1:-1])
     return f"[^{inside[1:]}]" if inside.startswith("!") else f"[{inside}]"
 
 

@@ -56,10 +56,14 @@ def read_parquet(span: Span, form: Form) -> Raw:
 class _Forward:
     """Batches of one row group that stay open between spans and only go forward."""
 
-    def __init__(self, file: SourceFile, group: int, form: Form, batch_rows: int) -> None:
+    def __init__(self, file: SourceFile, group: int, form: Form) -> None:
         self._file = pq.ParquetFile(_source(file), buffer_size=_BUFFER_BYTES)
         names = self._file.schema_arrow.names
-        wanted = [name for name in (*form.columns, form.id_column) if name in names]
+        wanted = [name for name in (*form.columns, form.id_column or "") if name in names]
+        metadata = self._file.metadata.row_group(group)
+        # Batches of a quarter of a chunk on average, so that long documents do not come by the thousand
+        row_bytes = _size_bytes(metadata, set(wanted)) // max(metadata.num_rows, 1) + 1
+        batch_rows = max(min(_BATCH_ROWS, base.CHUNK_BYTES // (4 * row_bytes)), 1)
         self._batches = self._file.iter_batches(batch_rows, [group], wanted, use_threads=False)
         self.position = sum(self._file.metadata.row_group(number).num_rows for number in range(group))
         self._left: pa.RecordBatch | None = None
@@ -67,11 +71,10 @@ class _Forward:
     @classmethod
     def of(cls, span: Span, form: Form) -> "_Forward":
         """The one that is open, or another where it has gone too far."""
-        batch_rows = max(min(_BATCH_ROWS, 1 + span.rows * base.CHUNK_BYTES // (4 * max(span.size_bytes, 1))), 1)
-        found = _group(span.file, span.start, form, batch_rows)
+        found = _group(span.file, span.start, form)
         if found.position > span.first_row:
             _group.cache_clear()
-            found = _group(span.file, span.start, form, batch_rows)
+            found = _group(span.file, span.start, form)
         return found
 
     def read(self, start: int, rows: int) -> list[pa.RecordBatch]:
@@ -94,8 +97,8 @@ class _Forward:
 
 
 @lru_cache(maxsize=1)
-def _group(file: SourceFile, group: int, form: Form, batch_rows: int) -> _Forward:
-    return _Forward(file, group, form, batch_rows)
+def _group(file: SourceFile, group: int, form: Form) -> _Forward:
+    return _Forward(file, group, form)
 
 
 @contextmanager
