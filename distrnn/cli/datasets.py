@@ -112,7 +112,7 @@ def delete(
     held_out = one.manifest.evaluation_set.file if one.manifest and one.manifest.evaluation_set else None
     users = catalog.users_of(store, held_out, but=name) if held_out else []
     document = {"dataset": name, "files": files, "freed_bytes": one.size_bytes, "kept": held_out, "kept_for": users}
-    out.result(document, f"Deleted dataset {name}: {files:,} files, {size(one.size_bytes)}.")
+    out.result(document, f"Deleted dataset {name}: {files:,} file{'' if files == 1 else 's'}, {size(one.size_bytes)}.")
     if held_out:
         why = f"datasets have it too ({', '.join(users)})" if users else "an alias of the registry may have pinned it"
         out.note(f"Its evaluation set stays, because {why}: {store.url}/{held_out}")

@@ -44,6 +44,9 @@ class PreprocessActor:
         # The pool is the parallelism; threads of several actors would only fight for the same cores.
         pa.set_cpu_count(1)
 
+    def ready(self) -> None:
+        """Answer once the process and its imports are up."""
+
     def sign(self, chunk: Chunk, place: Place, near: bool) -> tuple[Signatures, npt.NDArray[np.int8]]:
         """Signatures of a chunk's documents, and the final split of each: int8 [rows]."""
         return sign_chunk(chunk, place.spec, near=near)

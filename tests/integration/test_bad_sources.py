@@ -58,5 +58,7 @@ def test_a_label_outside_the_mapping_is_told_by_the_actor_that_met_it(workflow, 
 
 def test_empty_documents_are_rows(workflow):
     empty = [{"text": "", "label": index % 2} for index in range(4)]
-    prepared = prepare_workflow(workflow("x.jsonl", lines([*ROWS, *empty])))
-    assert sum(split.rows for split in prepared.dataset.manifest.splits.values()) == 44
+    prepare_workflow(workflow("x.jsonl", lines([*ROWS, *empty])))
+    store = open_store(default_storage())
+    (prepared,) = (find_dataset(store, name) for name in store.folders("datasets/"))
+    assert sum(split.rows for split in prepared.manifest.splits.values()) == 44

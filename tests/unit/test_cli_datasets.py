@@ -116,7 +116,88 @@ path        {path}
 source      imdb
 task        classifier
 tokenizer   level word, case fold, html strip, vocabulary_size 20,000, ngrams 1, layout sequence, boundaries no
-vocabulary  54 ids for 51 distinct tokens...
+vocabulary  54 ids for 51 distinct tokens
+
+SPLIT  ROWS  EMPTY  TOKENS  UNKNOWN  TEXT
+train     4      0      97  0.00%    604 B
+test      4      0     104  13.00%   630 B
+
+Labels
+SPLIT  LABEL     DOCUMENTS  SHARE
+train  negative          2  50.0%  ██████████
+train  positive          2  50.0%  ██████████
+test   negative          2  50.0%  ██████████
+test   positive          2  50.0%  ██████████
+
+Tokens of a document, train: 3 to 43, median 25, mean 24.2, 95 % at most 42
+TOKENS    DOCUMENTS
+3                 1  ████████████████████
+4                 0
+5                 0
+6                 0
+7 to 8            0
+9 to 10           1  ████████████████████
+11 to 13          0
+14 to 17          0
+18 to 21          0
+22 to 27          0
+28 to 34          0
+35 to 43          2  ████████████████████████████████████████
+
+Tokens of a document, test: 6 to 43, median 27, mean 26.0, 95 % at most 42
+TOKENS    DOCUMENTS
+6                 1  ████████████████████
+7                 0
+8 to 9            0
+10 to 11          0
+12 to 13          0
+14 to 15          1  ████████████████████
+16 to 18          0
+19 to 22          0
+23 to 26          0
+27 to 31          0
+32 to 36          0
+37 to 43          2  ████████████████████████████████████████
+
+Most frequent in the training text
+TOKEN   COUNT  TOKEN   COUNT
+bad         2  word16      2
+dull        2  word17      2
+word0       2  word18      2
+word1       2  word19      2
+word10      2  word2       2
+word11      2  word20      2
+word12      2  word21      2
+word13      2  word22      2
+word14      2  word23      2
+word15      2  word24      2
+
+Sample train/0, negative, 41 tokens
+text  <start> word0 word1 word2 word3 word4 word5 word6 word7 word8 word9 word10 word11 word12 word13 word14 … and 25 more
+ids   1 5 6 17 28 39 40 41 42 43 44 7 8 9 10 11 … and 25 more
+
+Sample train/1, positive, 43 tokens
+text  <start> word0 word1 word2 word3 word4 word5 word6 word7 word8 word9 word10 word11 word12 word13 word14 … and 27 more
+ids   1 5 6 17 28 39 40 41 42 43 44 7 8 9 10 11 … and 27 more
+
+Sample train/2, negative, 3 tokens
+text  <start> one two
+ids   1 49 52
+
+Documents that stand in it twice, by their ids (pairs)
+WHERE           EXACT  NEAR
+train and test      1     2
+train               0     1
+
+Leaks: of the test documents 1 stand in training or validation too, and 1 nearly.
+To leave such copies out, set data.duplicates to exact or near.
+
+The first 4 of 4 pairs (--leaks N shows N)
+KIND   FIRST    SPLIT  SECOND   SPLIT  SIMILARITY
+exact  train/0  train  test/0   test         1.00
+near   train/0  train  test/1   test         0.95
+near   train/1  train  test/1   test         0.95
+near   train/0  train  train/1  train        0.95
 """
 
 
@@ -248,7 +329,7 @@ def test_delete_names_the_datasets_that_share_the_evaluation_set(cli, store, dat
 def test_what_was_never_finished_can_be_deleted(cli, store):
     store.put("datasets/0123456789abcdef/staging/a1/00000.rows.arrow", b"12345")
     done = cli("datasets", "delete", "0123", "--yes")
-    assert (done.exit_code, done.stdout, done.stderr) == (0, "Deleted dataset 0123456789abcdef: 1 files, 5 B.\n", "")
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "Deleted dataset 0123456789abcdef: 1 file, 5 B.\n", "")
     assert cli("datasets", "delete", "0123", "--yes").exit_code == 3
 
 

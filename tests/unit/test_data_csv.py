@@ -81,7 +81,7 @@ def test_labels_of_several_classes_are_mapped(tmp_path):
 def test_documents_without_labels_need_neither_a_label_column_nor_a_test_split(tmp_path):
     path = write(tmp_path / "x.csv", [("a",), ("b",)], ("text",))
     found = opened("csv", path, labels="none")
-    assert (found.labels, pairs_of(found)) == ((), [("a", None), ("b", None)])
+    assert (found.labels, found.rules.test_fraction, pairs_of(found)) == ((), 0.0, [("a", None), ("b", None)])
 
 
 def test_a_second_path_is_the_test_split(tmp_path):
@@ -176,6 +176,12 @@ def test_a_large_document_is_one_row(tmp_path):
     large = 'a "large" one,\n' * 1_000_000
     path = write(tmp_path / "x.csv", [("small", 0), (large, 1), ("small", 0)])
     assert pairs_of(opened("csv", path, test_fraction=0.2)) == [("small", 0), (large, 1), ("small", 0)]
+
+
+def test_a_record_that_is_too_large_for_a_row_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("distrnn.data.sources.parse._LARGEST_BYTES", 100)
+    path = write(tmp_path / "x.csv", [("x" * 200, 1)])
+    assert refusal(path) == f"{path}, row 1: expected less than 2 GiB. Received: 204 bytes. Look for a quote that is not closed."
 
 
 def test_options_that_decide_bytes_are_part_of_the_fingerprint(tmp_path):

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -191,6 +192,22 @@ def test_duplicates_of_a_dataset(review_folder, tmp_path):
     assert len(near) > 0
 
 
+def test_bags_are_compared_by_their_ids(tmp_path):
+    folder = tmp_path / "bags"
+    folder.mkdir()
+    words = [f"word{number}" for number in range(20)]
+    train = [" ".join(words), " ".join(words[:12]), "one two three"]
+    test = [" ".join(reversed(words)), " ".join(words[:18]), "one four five"]
+    for split, column in (("train", train), ("test", test)):
+        pq.write_table(pa.table({"text": column, "label": pa.array([0, 1, 0], pa.int8())}), folder / f"{split}.parquet")
+    loaded = document_workflow(folder, validation_fraction=0, tokenizer={"layout": "bag"})
+    found = duplicates_of(prepare_here(loaded, open_store(str(tmp_path / "storage"))))
+    assert found.pairs == (
+        Pair("exact", ("train", "test"), (0, 0), 1.0),
+        Pair("near", ("train", "test"), (0, 1), 0.9),
+    )
+
+
 def texts(documents):
     return pa.array([" ".join(f"w{token}" for token in document) for document in documents], pa.large_string())
 
@@ -256,8 +273,6 @@ def test_characters_have_longer_shingles():
 
 
 def test_the_whole_of_imdb(shared_data):
-    import pyarrow.parquet as pq
-
     chunks = [pq.read_table(shared_data / "imdb" / f"{split}.parquet")["text"].cast(pa.large_string()) for split in ("train", "test")]
     signed = [signatures(pa.concat_arrays(chunk.chunks), WORDS, near=True) for chunk in chunks]
     splits = [np.full(25_000, TRAIN), np.full(25_000, TEST)]

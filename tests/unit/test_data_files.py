@@ -152,6 +152,25 @@ def test_a_file_that_changes_between_the_pass_and_a_chunk_is_an_error_that_says_
     assert str(caught.value) == f"{path} changed while it was read. Run it again when nothing writes to it any more."
 
 
+@pytest.mark.parametrize("open_", [lambda path: opened("text", path, labels="none"), lambda path: opened_corpus("text", path)])
+def test_a_file_that_changes_during_the_pass_is_an_error_that_says_so(tmp_path, monkeypatch, open_):
+    tiny_chunks(monkeypatch)
+    path = tmp_path / "x.txt"
+    path.write_text("some text\n" * 10)
+    found = open_(path)
+    read = streams._read
+
+    def append(file, stream, size):
+        with path.open("a") as more:
+            more.write("x")
+        return read(file, stream, size)[:50] if path.stat().st_size < 150 else b""
+
+    monkeypatch.setattr(streams, "_read", append)
+    with pytest.raises(DataError) as caught:
+        found.digest()
+    assert str(caught.value) == f"{path} changed while it was read. Run it again when nothing writes to it any more."
+
+
 @pytest.mark.parametrize("ending", [".gz", ".zst"])
 @pytest.mark.parametrize("cut", [1, 5, 40])
 def test_a_truncated_file_is_an_error_that_names_it(tmp_path, ending, cut):

@@ -37,9 +37,9 @@ def test_it_equals_the_plain_tokenizer_on_any_unicode(spec: TokenizerSpec, colum
     assert decoded(column, spec) == [tokenize(text, spec) for text in column]
 
 
+@pytest.mark.parametrize("spec", [TokenizerSpec("word", "fold", "strip"), TokenizerSpec("char", "fold")], ids=str)
 @given(column=texts)
-def test_block_borders_change_nothing(column: list[str]) -> None:
-    spec = TokenizerSpec("word", "fold", "strip")
+def test_block_borders_change_nothing(spec: TokenizerSpec, column: list[str]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tokenize_arrow, "BLOCK_BYTES", 5)
         assert decoded(column, spec) == [tokenize(text, spec) for text in column]

@@ -30,7 +30,7 @@ def _opener(name: str) -> "Callable[[Workflow], Source]":
 
         return open_synthetic_reviews
     if name == "python-docs":
-        from distrnn.data.sources.corpus import open_python_docs
+        from distrnn.data.sources.python_docs import open_python_docs
 
         return open_python_docs
     from distrnn.data.sources.general import open_files, open_nietzsche

@@ -1,4 +1,4 @@
-"""Sources that are one text: files joined in the order of their names, and the language reference every CPython carries.
+"""Text files as one stream, joined in the order of their names.
 
 Files are read as a stream, once to count their characters; what is kept of that pass is a place every megabyte or so where reading can
 begin, behind a line end where there is one.
@@ -10,8 +10,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -23,9 +22,6 @@ from distrnn.data.sources.base import Chunk, Kind, Read
 from distrnn.data.sources.files import SourceFile, check_unchanged
 from distrnn.data.splits import Part, SplitRules, cut_corpus
 from distrnn.errors import DataError
-
-if TYPE_CHECKING:
-    from distrnn.workflow import Workflow
 
 PIECE_CHARACTERS = 1 << 16
 # Stands for an invalid sequence until it has been counted: no valid UTF-8 decodes to it
@@ -97,11 +93,11 @@ class StreamPieces:
             check_unchanged(files)
             raise
         check_unchanged(files)
-        spans = list(_spans(text, Part("", 0, len(text))))
-        texts = [text[start:stop] for start, stop in spans]
+        cuts = list(spans(text, Part("", 0, len(text))))
+        texts = [text[start:stop] for start, stop in cuts]
         replaced = np.array([piece.count(_INVALID) for piece in texts], np.int64)
-        ids = [f"{self.name}/{self.start + start}" for start, _ in spans]
-        return Read(_table(ids, [piece.replace(_INVALID, "\ufffd") for piece in texts]), replaced if replaced.any() else None)
+        ids = [f"{self.name}/{self.start + start}" for start, _ in cuts]
+        return Read(pieces_table(ids, [piece.replace(_INVALID, "\ufffd") for piece in texts]), replaced if replaced.any() else None)
 
 
 class StreamSource:
@@ -227,67 +223,7 @@ def _find(source: Joined, places: Sequence[Place], wanted: str, start: int, stop
     return -1
 
 
-@dataclass(frozen=True)
-class PythonDocs:
-    """The topics of Python's `help()`, in the order of their names."""
-
-    def text(self) -> str:
-        """The text."""
-        from pydoc_data.topics import topics
-
-        return "\n\n".join(topics[name].strip("\n") for name in sorted(topics)) + "\n"
-
-
-@dataclass(frozen=True)
-class Pieces:
-    """Spans (start, stop) of a text in memory, in characters."""
-
-    source: PythonDocs
-    name: str
-    spans: tuple[tuple[int, int], ...]
-
-    def read(self) -> Read:
-        """One row a span: (id, text, no label)."""
-        text = self.source.text()
-        return Read(_table([f"{self.name}/{start}" for start, _ in self.spans], [text[start:stop] for start, stop in self.spans]))
-
-
-class CorpusSource:
-    """One text that is small enough for memory.
-
-    Args:
-        name: as the workflow calls it.
-        source: where the text is.
-        rules: how it is split.
-    """
-
-    kind: Kind = "corpus"
-    labels: tuple[str, ...] = ()
-
-    def __init__(self, name: str, source: PythonDocs, rules: SplitRules) -> None:
-        self.name, self.rules = name, rules
-        self._source = source
-
-    def digest(self) -> str:
-        """sha256 over the text."""
-        return hashlib.sha256(self._source.text().encode()).hexdigest()
-
-    def to_json(self) -> dict[str, Any]:
-        """Nothing else decides what is read."""
-        return {}
-
-    def chunks(self) -> list[Chunk]:
-        """The work, in the order of the stream; no chunk reaches over the border of a split."""
-        text = self._source.text()[: self.rules.limit]
-        chunks: list[Chunk] = []
-        for part in cut_corpus(len(text), text.find, self.rules):
-            spans = _spans(text, part)
-            for _, run in groupby(spans, key=lambda span: (span[0] - part.start) // base.CHUNK_BYTES):
-                chunks.append(Chunk(len(chunks), part.split, Pieces(self._source, self.name, tuple(run))))  # type: ignore[arg-type]
-        return chunks
-
-
-def _spans(text: str, part: Part) -> Iterator[tuple[int, int]]:
+def spans(text: str, part: Part) -> Iterator[tuple[int, int]]:
     """Pieces of a part, cut after a line end or else a space where there is one, so that no word is cut."""
     start = part.start
     while start < part.stop:
@@ -298,10 +234,6 @@ def _spans(text: str, part: Part) -> Iterator[tuple[int, int]]:
         start = stop
 
 
-def _table(ids: Sequence[str], texts: Sequence[str]) -> pa.Table:
+def pieces_table(ids: Sequence[str], texts: Sequence[str]) -> pa.Table:
+    """Pieces of a corpus as (id, text, no label)."""
     return columns.documents(pa.array(ids, pa.string()), pa.array(texts, pa.large_string()), labels.nothing(len(ids)))
-
-
-def open_python_docs(workflow: "Workflow") -> CorpusSource:
-    """Open the language reference of the running Python."""
-    return CorpusSource("python-docs", PythonDocs(), SplitRules.of(workflow, seeded=False))

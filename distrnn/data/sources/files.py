@@ -80,7 +80,7 @@ def find_files(path: str, endings: Sequence[str], key: str) -> list[SourceFile]:
         raise NotFoundError(
             f"{key}: expected a file, a folder, a glob or an s3:// URL of one. Received: {path!r}, which does not exist. Correct it."
         )
-    fitting = [file for file in found if _plain(file.key).endswith(tuple(endings))]
+    fitting = [file for file in found if plain(file.key).lower().endswith(tuple(endings))]
     if not fitting:
         raise DataError(f"{key}: expected files ending in {' or '.join(endings)}, perhaps with .gz or .zst. Received: none in {path!r}.")
     return fitting
@@ -120,9 +120,15 @@ def renamed(files: Sequence[SourceFile], rename: Callable[[SourceFile], str]) ->
     return [replace(file, name=rename(file)) for file in files]
 
 
+def plain(name: str) -> str:
+    """A name without .gz or .zst."""
+    stem, ending = os.path.splitext(name.lower())
+    return name[: len(stem)] if ending in COMPRESSIONS else name
+
+
 def without_endings(name: str) -> str:
     """A name without its ending, and without .gz or .zst."""
-    return os.path.splitext(_plain(name))[0]
+    return os.path.splitext(plain(name))[0]
 
 
 def _matching(pattern: str, key: str) -> list[SourceFile]:
@@ -174,11 +180,6 @@ def _file(root: str, entry: Entry) -> SourceFile:
 
 def _is_hidden(key: str) -> bool:
     return any(part.startswith(".") for part in key.split("/"))
-
-
-def _plain(name: str) -> str:
-    stem, ending = os.path.splitext(name.lower())
-    return name[: len(stem)] if ending in COMPRESSIONS else name
 
 
 def _belongs(name: str, split: str) -> bool:

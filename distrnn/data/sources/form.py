@@ -11,7 +11,7 @@ Kind = Literal["csv", "jsonl", "parquet", "text"]
 Document = Literal["file", "line", "paragraph"]
 ENDINGS = {
     "csv": (".csv", ".tsv"),
-    "jsonl": (".jsonl", ".ndjson", ".json"),
+    "jsonl": (".jsonl", ".ndjson"),
     "parquet": (".parquet", ".pq"),
     "text": (".txt", ".text", ".md"),
 }

@@ -1,6 +1,7 @@
 """The sources csv, jsonl, parquet and text: a user's own files, as documents for a classifier or as a corpus for a language model."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,11 @@ def open_files(workflow: "Workflow") -> Source:
             # Two paths may hold files of the same name
             beside = {"train": found, "test": find_files(data.test_path, ENDINGS[data.source], "data.test_path")}
             files = {split: renamed(of_split, lambda file, split=split: f"{split}/{file.name}") for split, of_split in beside.items()}  # type: ignore[misc]
-        return document_source(data.source, path, files, form, SplitRules.of(workflow, seeded=True), form.to_json())
+        rules = SplitRules.of(workflow, seeded=True)
+        if form.labels is None and "test" not in files:
+            # Nothing is measured on documents without labels, so they need no test split
+            rules = replace(rules, test_fraction=rules.test_fraction or 0.0)
+        return document_source(data.source, path, files, form, rules, form.to_json())
     rules = SplitRules.of(workflow, seeded=False)
     if data.source == "text" and not data.tokenizer.boundaries:
         return StreamSource("text", found, rules, form.invalid_utf8, {"invalid_utf8": form.invalid_utf8})

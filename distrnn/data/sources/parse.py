@@ -13,10 +13,12 @@ import pyarrow.csv as pacsv
 import pyarrow.json as pajson
 
 from distrnn.data.columns import require_columns
+from distrnn.data.sources.files import plain
 from distrnn.data.sources.form import Form, Span
 from distrnn.errors import DataError
 
-_LINE_END = re.compile(rb"\r?\n")
+# What pyarrow can take as one block
+_LARGEST_BYTES = 2**31 - 1
 _EMPTY_LINES = re.compile(rb"\r?\n(?:\r?\n)+")
 _LEADING, _TRAILING = re.compile(rb"\A(?:\r?\n)+"), re.compile(rb"(?:\r?\n)+\r?\Z")
 _LONE_HALVES = re.compile("[\ud800-\udbff]")
@@ -32,7 +34,7 @@ class Raw(NamedTuple):
 
 def delimiter_of(name: str) -> str:
     """What separates the values of a CSV file: a tab in .tsv files, else a comma."""
-    return "\t" if ".tsv" in name.lower() else ","
+    return "\t" if plain(name).lower().endswith(".tsv") else ","
 
 
 def csv_header(line: bytes, name: str) -> tuple[str, ...]:
@@ -50,6 +52,7 @@ def parse_csv(body: bytes, span: Span, form: Form) -> Raw:
     Raises:
         DataError: a row has too few or too many values.
     """
+    _check_size(body, span)
     wrong: list[pacsv.InvalidRow] = []
 
     def refuse(row: pacsv.InvalidRow) -> str:
@@ -81,6 +84,7 @@ def parse_jsonl(body: bytes, span: Span, form: Form) -> Raw:
     Raises:
         DataError: a line is no JSON object, or a field has a wrong type.
     """
+    _check_size(body, span)
     fields = [pa.field(form.text_column, pa.large_string())]
     if form.labels is not None:
         fields.append(pa.field(form.label_column, _label_type(body, form.label_column)))
@@ -162,6 +166,12 @@ def _label_type(body: bytes, column: str) -> pa.DataType:
 
 def _raw(table: pa.Table, form: Form) -> Raw:
     return Raw(table[form.text_column], None if form.labels is None else table[form.label_column])
+
+
+def _check_size(body: bytes, span: Span) -> None:
+    if len(body) >= _LARGEST_BYTES:
+        where = f"{span.file.url}, row {span.first_row + span.rows}"
+        raise DataError(f"{where}: expected less than 2 GiB. Received: {len(body):,} bytes. Look for a quote that is not closed.")
 
 
 def _check_rows(rows: int, span: Span, what: str) -> None:

@@ -20,20 +20,13 @@ READ_BYTES = 1 << 20
 _REMOTE_BYTES = 8 << 20
 
 
-def blocks(file: SourceFile) -> Iterator[bytes]:
-    """The decompressed bytes in order, about `READ_BYTES` at a time, then nothing.
+def hashed_blocks(file: SourceFile, digest: Any) -> Iterator[bytes]:
+    """The decompressed bytes in order, about `READ_BYTES` at a time; `digest.update` gets the bytes as they are stored.
 
     Raises:
         DataError: the file cannot be read, or its compression is damaged.
     """
-    with stream(file) as opened:
-        while piece := _read(file, opened, READ_BYTES):
-            yield piece
-
-
-def hashed_blocks(file: SourceFile, digest: Any) -> Iterator[bytes]:
-    """As `blocks`, and `digest.update` is called with the bytes as they are stored, before they are decompressed."""
-    with reading(file), io.BufferedReader(_Hashed(raw(file), digest), READ_BYTES) as stored:
+    with reading(file), io.BufferedReader(_Hashed(raw(file), digest), _buffer_bytes(file)) as stored:
         opened = _decompressed(file, stored)
         while piece := _read(file, opened, READ_BYTES):
             yield piece
@@ -58,7 +51,7 @@ def read_span(file: SourceFile, start: int, stop: int) -> bytes:
 def stream(file: SourceFile) -> BinaryIO:
     """The decompressed bytes, to be closed by the caller."""
     with reading(file):
-        return _decompressed(file, io.BufferedReader(raw(file), READ_BYTES if file.store.is_local else _REMOTE_BYTES))
+        return _decompressed(file, io.BufferedReader(raw(file), _buffer_bytes(file)))
 
 
 def raw(file: SourceFile) -> io.RawIOBase:
@@ -76,7 +69,7 @@ def sha256_of(file: SourceFile) -> str:
         DataError: it cannot be read.
     """
     digest = hashlib.sha256()
-    with reading(file), io.BufferedReader(raw(file), READ_BYTES if file.store.is_local else _REMOTE_BYTES) as stored:
+    with reading(file), io.BufferedReader(raw(file), _buffer_bytes(file)) as stored:
         while piece := stored.read(READ_BYTES):
             digest.update(piece)
     return digest.hexdigest()
@@ -94,6 +87,11 @@ def reading(file: SourceFile, what: str = "file") -> Iterator[None]:
     except (pa.ArrowException, OSError) as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise DataError(f"{file.url}: expected a readable {what}. Received: {reason}") from None
+
+
+def _buffer_bytes(file: SourceFile) -> int:
+    """A request to a server takes longer than a read, so it asks for more."""
+    return READ_BYTES if file.store.is_local else _REMOTE_BYTES
 
 
 def _read(file: SourceFile, opened: BinaryIO, size: int) -> bytes:
