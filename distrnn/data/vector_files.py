@@ -131,7 +131,7 @@ class VectorFile:
         size = 4 * self.dimension
         with self.path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
             mapped.madvise(mmap.MADV_SEQUENTIAL)
-            position = self.header_bytes
+            position, released = self.header_bytes, 0
             for number in range(1, (self.promised or 0) + 1):
                 end = mapped.find(b" ", position) + 1
                 if not end or end + size > len(mapped):
@@ -141,6 +141,9 @@ class VectorFile:
                     )
                 yield Entry(number, mapped[position : end - 1].lstrip(b"\n"), mapped[end : end + size])
                 position = end + size
+                if position - released > BLOCK_BYTES:
+                    released = position - position % mmap.PAGESIZE
+                    mapped.madvise(mmap.MADV_DONTNEED, 0, released)  # what was read no longer counts as this process' memory
             if mapped[position : position + 2].strip(b"\n"):
                 raise DataError(
                     f"{self.path}: expected {self.promised} vectors of {self.dimension} numbers, as the header says. "

@@ -67,8 +67,8 @@ def test_hugging_face_datasets_reads_a_split(prepared, folder, tmp_path, monkeyp
     assert_equal(list(loaded), prepared)
 
 
-# Ray Data's own context sets an option that it has itself declared deprecated.
-@pytest.mark.filterwarnings("ignore:`use_push_based_shuffle` is deprecated:DeprecationWarning")
+# Ray Data's own context sets options that it has itself declared deprecated.
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context")
 def test_ray_data_reads_a_split(prepared, folder, local_ray):
     import ray.data
 

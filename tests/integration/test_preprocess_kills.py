@@ -1,20 +1,23 @@
 """A preparation that is killed on the way: its node, or the driver itself. What is committed afterwards equals the undisturbed dataset."""
 
 import hashlib
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from distrnn.data.dataset import find_dataset
 from distrnn.data.lookup import lookup
+from distrnn.data.verification import verify
 from distrnn.storage import open_store
 from fixtures_data import document_workflow, prepare_here
+from fixtures_processes import environment as environment_of
+from fixtures_processes import processes
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -27,7 +30,6 @@ import ray
 from ray.cluster_utils import Cluster
 from distrnn.cluster.preprocess_driver import commit_dataset
 from distrnn.data.lookup import lookup
-from distrnn.data.sources import base, imdb_parquet
 from distrnn.progress import silent
 from distrnn.storage import open_store
 from fixtures_data import document_workflow
@@ -42,7 +44,8 @@ class Slow:
         time.sleep(0.3)
         return self.reader.read()
 
-folder, storage, marks, kill = sys.argv[1:]
+folder, storage, marks, kill, result = sys.argv[1:]
+killed = threading.Event()
 cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
 second = cluster.add_node(num_cpus=1)
 ray.init(address=cluster.address, log_to_driver=False)
@@ -54,11 +57,12 @@ def kill_the_second_node():
     while len(os.listdir(marks)) < 2:
         time.sleep(0.05)
     cluster.remove_node(second, allow_graceful=False)
+    killed.set()
 
 if kill == "node":
     threading.Thread(target=kill_the_second_node, daemon=True).start()
 commit_dataset(2, found, open_store(storage), silent)
-print(len(os.listdir(marks)), len([node for node in ray.nodes() if node["Alive"]]))
+open(result, "w").write(f"{len(os.listdir(marks))} nodes worked, killed: {killed.is_set()}")
 ray.shutdown()
 cluster.shutdown()
 """
@@ -81,17 +85,23 @@ def chunked_folder(tmp_path):
 
 @pytest.fixture
 def program(chunked_folder, tmp_path):
-    """Start the program above on a storage folder of its own."""
+    """Start the program above on a storage folder of its own; whatever it leaves running is killed at the end."""
 
-    def start(storage: str, kill: str) -> subprocess.Popen[str]:
-        marks = tmp_path / f"marks-{storage}"
-        marks.mkdir(exist_ok=True)
-        command = [sys.executable, "-c", PROGRAM, str(chunked_folder), str(tmp_path / storage), str(marks), kill]
+    def start(kill: str) -> subprocess.Popen[bytes]:
+        marks = tmp_path / "marks"
+        marks.mkdir()
+        places = [chunked_folder, tmp_path / "hit", marks, kill, tmp_path / "result.txt"]
         tests = str(Path(__file__).parents[1])
-        environment = os.environ | {"PYTHONPATH": tests, "RAY_AUTH_MODE": "disabled"}
-        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+        environment = os.environ | {"PYTHONPATH": tests, "RAY_AUTH_MODE": "disabled", "DISTRNN_HOME": str(tmp_path)}
+        with (tmp_path / "log.txt").open("wb") as log:
+            return subprocess.Popen([sys.executable, "-c", PROGRAM, *map(str, places)], env=environment, stdout=log, stderr=log)
 
-    return start
+    yield start
+    mark = f"DISTRNN_HOME={tmp_path}\0".encode()
+    for pid in processes():
+        if mark in environment_of(pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 def files_of(folder: Path) -> dict[str, str]:
@@ -103,25 +113,22 @@ def files_of(folder: Path) -> dict[str, str]:
 def test_a_node_that_dies_costs_its_chunk_and_changes_nothing(program, chunked_folder, tmp_path):
     calm = prepare_here(document_workflow(chunked_folder), open_store(str(tmp_path / "calm")))
     assert len(calm.manifest.splits) == 3
-    process = program("hit", "node")
-    said, complaint = process.communicate(timeout=200)
-    assert process.returncode == 0, complaint[-2000:]
-    assert said.split() == ["2", "1"]
+    assert program("node").wait(200) == 0, (tmp_path / "log.txt").read_text()[-2000:]
+    assert (tmp_path / "result.txt").read_text() == "2 nodes worked, killed: True"
     assert files_of(tmp_path / "hit") == files_of(tmp_path / "calm")
 
 
 @pytest.mark.parametrize("moment", ["staging", "shards"])
 def test_a_driver_that_is_killed_leaves_no_dataset_and_the_next_one_finishes(program, chunked_folder, tmp_path, moment):
     prepare_here(document_workflow(chunked_folder), open_store(str(tmp_path / "calm")))
-    process = program("hit", "driver")
+    process = program("driver")
     deadline = time.monotonic() + 100
     while not list((tmp_path / "hit").glob(f"datasets/*/{moment}/*")) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.002)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
     store = open_store(str(tmp_path / "hit"))
-    name = lookup(document_workflow(chunked_folder), store).fingerprint
-    found = find_dataset(store, name)
-    assert found is None or json.loads(found.manifest.to_bytes())["fingerprint"] == name
+    left = find_dataset(store, lookup(document_workflow(chunked_folder), store).fingerprint)
+    assert left is None or not list(verify(store, left.manifest.fingerprint[:16]))
     prepare_here(document_workflow(chunked_folder), store)
     assert files_of(tmp_path / "hit") == files_of(tmp_path / "calm")

@@ -68,7 +68,7 @@ def find_files(path: str, endings: Sequence[str], key: str) -> list[SourceFile]:
         DataError: the folder has no file with a fitting ending.
         AccessError: it may not be read.
     """
-    if not _exists(path) and _MAGIC.search(path):
+    if is_glob(path):
         return _matching(path, key)
     above, _, name = path.rstrip("/").rpartition("/")
     if path.count("/") > 2 or "://" not in path:
@@ -84,6 +84,11 @@ def find_files(path: str, endings: Sequence[str], key: str) -> list[SourceFile]:
     if not fitting:
         raise DataError(f"{key}: expected files ending in {' or '.join(endings)}, perhaps with .gz or .zst. Received: none in {path!r}.")
     return fitting
+
+
+def is_glob(path: str) -> bool:
+    """Whether a path is a glob; a file or folder whose name has the signs of one is none."""
+    return not _exists(path) and _MAGIC.search(path) is not None
 
 
 def listed(root: str, prefix: str) -> list[SourceFile]:

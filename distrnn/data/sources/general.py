@@ -11,7 +11,7 @@ from distrnn.data.downloads import PublishedFile, fetch
 from distrnn.data.labels import Labels
 from distrnn.data.sources.base import Chunk, DocumentSource, Kind, Part, Source, digest_of
 from distrnn.data.sources.corpus import StreamSource
-from distrnn.data.sources.files import SourceFile, find_files, renamed, splits_of
+from distrnn.data.sources.files import SourceFile, find_files, is_glob, renamed, splits_of
 from distrnn.data.sources.form import ENDINGS, Form
 from distrnn.data.sources.rows import FileRows
 from distrnn.data.splits import SplitRules, cut_rows
@@ -37,7 +37,8 @@ def open_files(workflow: "Workflow") -> Source:
     found = find_files(path, ENDINGS[data.source], "data.path")
     form = form_of(workflow)
     if workflow.model.task == "classifier":
-        files = splits_of(found) or {"train": found}
+        # A glob says itself which files are meant
+        files = {"train": found} if is_glob(path) else splits_of(found) or {"train": found}
         if data.test_path is not None:
             # Two paths may hold files of the same name
             beside = {"train": found, "test": find_files(data.test_path, ENDINGS[data.source], "data.test_path")}
