@@ -38,6 +38,7 @@ PEERS = {
 GROUP_ROWS = 5_000
 MOST_GROWTH = 1.1
 LEAST_SCALING = 1.6
+LEAST_MEMORY_MB = 30
 
 
 class Runner:
@@ -47,8 +48,8 @@ class Runner:
         started = time.perf_counter()
         command = [sys.executable, str(RUNNERS), name, str(folder), str(target)]
         pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
-        environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "RAY_USAGE_STATS_ENABLED": "0", "HF_HUB_OFFLINE": "1"}
-        self._process = subprocess.Popen(command, env=environment, **pipes)
+        quiet = {"PYTHONWARNINGS": "ignore", "TF_CPP_MIN_LOG_LEVEL": "3", "RAY_USAGE_STATS_ENABLED": "0", "HF_HUB_OFFLINE": "1"}
+        self._process = subprocess.Popen(command, env=os.environ | quiet, **pipes)
         self._answer()
         self.start_s = time.perf_counter() - started
 
@@ -92,7 +93,7 @@ def made_corpus(folder: Path, reviews: Path, size_mb: int) -> int:
     while size_bytes < size_mb * 1e6:
         count = min(rows, int((size_mb * 1e6 - size_bytes) / per_row) + 1)
         words = pa.array([f" copy{copy} number{number % 1000}of{copy}" for number in range(count)], pa.large_string())
-        changed = pc.binary_join_element_wise(texts.slice(0, count), words, "")
+        changed = pc.binary_join_element_wise(texts.slice(0, count), words, pa.scalar("", pa.large_string()))
         pq.write_table(pa.table({"text": changed}), folder / f"part-{copy:03d}.parquet", row_group_size=GROUP_ROWS, compression="zstd")
         size_bytes += int(pc.sum(pc.binary_length(changed)).as_py())
         copy += 1
@@ -115,12 +116,11 @@ def beside_peers(reviews: Path, tmp_path: Path, missed: list[str]) -> list[str]:
     """The table of peers: rounds in turn, medians."""
     names = ["ours", *PEERS]
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
-    starts = dict.fromkeys(names, 0.0)
-    for _ in range(REPEATS):
-        for name in names:
+    whole: dict[str, list[float]] = {name: [] for name in names}
+    for number in range(REPEATS):
+        for name in names[number % len(names) :] + names[: number % len(names)]:
             with Runner(name, reviews, tmp_path / "target") as runner:
-                starts[name] = runner.start_s
-                runner.round()  # the first one of a process warms it up
+                whole[name].append(runner.start_s + runner.round()["seconds"])  # the first one of a process warms it up
                 found[name].append(runner.round())
     assert {answer["words"][0] for answers in found.values() for answer in answers} == {"the"}
     seconds = {name: statistics.median(answer["seconds"] for answer in answers) for name, answers in found.items()}
@@ -129,11 +129,11 @@ def beside_peers(reviews: Path, tmp_path: Path, missed: list[str]) -> list[str]:
     for name, (peer, target) in PEERS.items():
         times = seconds[name] / seconds["ours"]
         wanted = f"at least {target:g}" if target > 1 else "faster"
-        whole = [f"{starts[each] + seconds[each]:.1f}" for each in (name, "ours")]
-        rows.append([peer, f"{seconds[name]:.2f}", f"{seconds['ours']:.2f}", f"**{times:.1f}** × as fast", wanted, *whole])
+        starts = [f"{statistics.median(whole[each]):.1f}" for each in (name, "ours")]
+        rows.append([peer, f"{seconds[name]:.2f}", f"{seconds['ours']:.2f}", f"**{times:.1f}** × as fast", wanted, *starts])
         missed += [f"{name}: {times:.2f}"] if times < target else []
     rate = text_mb / seconds["ours"]
-    columns = ["peer", "peer, s", "ours, s", "ours is", "target", "peer with its start, s", "ours with Ray's start, s"]
+    columns = ["peer", "peer, s", "ours, s", "ours is", "target", "peer, whole process, s", "ours, whole process, s"]
     limit = copy_limit_mb_per_s()
     said = f"Ours: {rate:.0f} MB/s of text on two cores, {rate / 2:.0f} a core; one core copies memory at {limit:,.0f} MB/s."
     return [*tables.table(columns, rows), "", f"{text_mb:.0f} MB of reviews from parquet to the committed dataset, two cores. {said}"]
@@ -143,10 +143,10 @@ def scaling(reviews: Path, tmp_path: Path, missed: list[str]) -> list[list[str]]
     """Two actors against one."""
     size_mb = made_corpus(tmp_path / "large", reviews, LARGE_MB) / 1e6
     took: dict[str, list[float]] = {"ours1": [], "ours": []}
-    for _ in range(REPEATS):
-        for name, seconds in took.items():
-            with Runner(name, tmp_path / "large", tmp_path / "target") as runner:
-                seconds.append(runner.round()["seconds"])
+    for name, seconds in took.items():
+        with Runner(name, tmp_path / "large", tmp_path / "target") as runner:
+            runner.round()
+            seconds += [runner.round()["seconds"] for _ in range(REPEATS)]
     one, two = (statistics.median(took[name]) for name in ("ours1", "ours"))
     missed += [f"scaling: {one / two:.2f}"] if one / two < LEAST_SCALING else []
     figure = f"**{one / two:.2f}** × ({one:.1f} s, {two:.1f} s; {size_mb / two:.0f} MB/s)"
@@ -161,6 +161,7 @@ def memory(reviews: Path, tmp_path: Path, missed: list[str]) -> list[list[str]]:
         with Runner("ours", tmp_path / name, tmp_path / "target") as runner:
             peaks.append(runner.round()["peak_bytes"] / 1e6)
     small, huge = peaks
+    assert small > LEAST_MEMORY_MB, peaks
     missed += [f"memory: {small:.0f} MB, {huge:.0f} MB"] if huge > small * MOST_GROWTH else []
     sizes = f"{HUGE_MB / 10_000:g} and {HUGE_MB / 1000:g} GB"
     return [[f"largest memory of an actor, {sizes} of text", f"**{small:.0f}** and **{huge:.0f}** MB", "does not grow"]]
@@ -172,6 +173,6 @@ def test_preparing_datasets(reviews, tmp_path):
     rows = [*scaling(reviews, tmp_path, missed), *memory(reviews, tmp_path, missed)]
     packages = ("pyarrow", "ray", "datasets", "tokenizers", "tensorflow", "keras")
     note = f"Medians of {REPEATS} rounds in turn, imports and workers up on both sides. {tables.made_on(packages)}."
-    complete = LARGE_MB >= 1000 and HUGE_MB >= 3000
+    complete = LARGE_MB >= 1000 and HUGE_MB >= 3000 and REPEATS >= 3
     tables.publish("datasets", [*lines, "", *tables.table(["what", "figure", "target"], rows), "", note], complete=complete)
     assert missed == []

@@ -68,3 +68,64 @@ def test_the_nearest_dataset_is_the_one_compared_with(prepared, review_folder, s
 
 def test_keys_that_are_new_or_gone_are_differences():
     assert differences({"a": {"x": 1}}, {"a": {"y": 2}}) == ["a.x 1 is now null", "a.y null is now 2"]
+
+
+@pytest.fixture
+def table(tmp_path):
+    """A CSV of 60 documents with two text and two label columns, none of which equals the other."""
+    rows = [f"{'good' if number % 2 else 'bad'} film {number},other {number},{number % 2},{1 - number % 2}" for number in range(60)]
+    (tmp_path / "table.csv").write_text("\n".join(["text,body,label,tag", *rows]) + "\n", encoding="utf-8")
+    return tmp_path / "table.csv"
+
+
+OWN_FILES = {"source": "csv", "test_fraction": 0.3}
+EVERY_INPUT = {
+    "text_column": "body",
+    "label_column": "tag",
+    "labels": ["positive", "negative"],
+    "invalid_utf8": "refuse",
+    "duplicates": "exact",
+    "test_fraction": 0.4,
+    "validation_fraction": 0.3,
+    "limit": 40,
+    "tokenizer": {"ngrams": 2},
+}
+EVERY_TOKENIZER = [
+    *({"layout": "bag"}, {"buckets": 9}, {"level": "char"}, {"case": "keep"}, {"html": "keep"}, {"vocabulary_size": 9}, {"ngrams": 3}),
+]
+
+
+@pytest.mark.parametrize(
+    "changes", [*({key: value} for key, value in EVERY_INPUT.items()), *({"tokenizer": value} for value in EVERY_TOKENIZER)], ids=str
+)
+def test_every_input_of_a_dataset_is_part_of_its_name(table, store, changes):
+    prepared = prepare_here(document_workflow(table, **OWN_FILES), store)
+    assert lookup(document_workflow(table, **OWN_FILES), store).hit
+    found = lookup(document_workflow(table, **(OWN_FILES | changes)), store)
+    assert (found.hit, found.fingerprint != prepared.manifest.fingerprint) == (False, True)
+    (key,) = changes
+    assert (key if key != "tokenizer" else next(iter(changes["tokenizer"]))) in found.reason
+
+
+def test_one_changed_byte_of_a_users_file_is_a_miss(table, store):
+    prepare_here(document_workflow(table, **OWN_FILES), store)
+    table.write_text(table.read_text().replace("good film 7", "good film 8"), encoding="utf-8")
+    assert lookup(document_workflow(table, **OWN_FILES), store).reason.endswith("the source's bytes changed")
+
+
+def test_where_the_files_lie_is_no_part_of_the_name(table, store, tmp_path):
+    prepare_here(document_workflow(table, **OWN_FILES), store)
+    (tmp_path / "elsewhere").mkdir()
+    moved = table.rename(tmp_path / "elsewhere" / table.name)
+    assert lookup(document_workflow(moved, actors=7, **OWN_FILES), store).hit
+
+
+def test_what_one_document_of_a_text_is_decides_the_name(tmp_path, store):
+    for label in ("negative", "positive"):
+        (tmp_path / "texts" / label).mkdir(parents=True)
+        for number in range(20):
+            (tmp_path / "texts" / label / f"{number}.txt").write_text(f"{label} {number}\nline two\n\nparagraph {number}\n")
+    of_files = {"source": "text", "test_fraction": 0.3}
+    prepare_here(document_workflow(tmp_path / "texts", **of_files), store)
+    found = lookup(document_workflow(tmp_path / "texts", document="line", **of_files), store)
+    assert (found.hit, 'source.document "file" is now "line"' in found.reason) == (False, True)
