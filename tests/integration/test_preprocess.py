@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from distrnn.cluster.preprocess import lookup, prepare
@@ -50,10 +52,26 @@ def test_the_files_are_the_same_bytes_for_any_number_of_actors(review_folder, se
     prepare_here(document_workflow(review_folder), alone)
     expected = {key: digest for key, digest in files_of(alone).items() if "/staging/" not in key}
     assert len(expected) > 6
-    for actors in (1, 2, 3):
+    for actors in (1, 2, 3, 7):
         store = open_store(str(tmp_path / str(actors)))
         assert prepare(document_workflow(review_folder, actors=actors), store=store).cache == "miss"
         assert files_of(store) == expected
+
+
+@pytest.mark.parametrize(("duplicates", "removed"), [("keep", 0), ("exact", 9), ("near", 10)])
+def test_documents_that_stand_elsewhere_are_left_out(tmp_path, duplicates, removed):
+    folder = tmp_path / "reviews"
+    folder.mkdir()
+    texts = [" ".join(f"w{number}x{step}" for step in range(100)) for number in range(140)]
+    test = [*texts[100:], f"{texts[0]} end"]  # the last one is nearly the first of training
+    train = [*texts[:100], *texts[:5], *texts[100:104]]
+    for name, documents in (("train", train), ("test", test)):
+        labels = pa.array([number % 2 for number in range(len(documents))], pa.int8())
+        pq.write_table(pa.table({"text": documents, "label": labels}), folder / f"{name}.parquet")
+    manifest = prepare(document_workflow(folder, duplicates=duplicates), store=open_store(str(tmp_path / "storage"))).dataset.manifest
+    assert manifest.removed_duplicates == removed
+    rows = {name: split.rows for name, split in manifest.splits.items()}
+    assert (rows["test"], rows["train"] + rows["validation"]) == (41, 109 - removed)
 
 
 def test_a_killed_actor_costs_its_chunk_and_changes_nothing(review_folder, several_shards, tmp_path):
@@ -96,11 +114,15 @@ def test_an_actors_error_arrives_as_it_was_raised(review_folder, several_shards,
     store = open_store(str(tmp_path / "storage"))
 
     def break_last(reader, _index):
-        return replace(reader, path=str(review_folder / "gone.parquet")) if "test" in reader.path else reader
+        (span,) = reader.spans
+        gone = replace(span, file=replace(span.file, key="gone.parquet"))
+        return replace(reader, spans=(gone,)) if "test" in span.file.key else reader
 
     with pytest.raises(DataError) as caught:
         commit(document_workflow(review_folder), store, break_last)
-    assert str(caught.value).startswith(f"{review_folder}/gone.parquet: expected a readable parquet file. Received: [Errno 2]")
+    assert str(caught.value) == (
+        f"{review_folder}/gone.parquet changed while it was read. Run it again when nothing writes to it any more."
+    )
     assert files_of(store) == {}
 
 
