@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
+from distrnn.data.catalog import delete, listed
 from distrnn.data.dataset import open_dataset
 from distrnn.data.lookup import lookup
 from distrnn.data.manifest import dataset_folder
+from distrnn.data.verification import verify
 from distrnn.errors import IntegrityError
 from distrnn.storage import default_home, open_store
 from fixtures_data import document_workflow, prepare_here
@@ -48,3 +50,30 @@ def test_an_altered_remote_shard_is_never_read(remote):
         remote.reader("test")
     assert str(caught.value).startswith(f"{remote.store.url}/{key}: expected sha256 {shard.sha256}. Received: ")
     assert not list((default_home() / "cache").rglob("*.arrow"))
+
+
+def test_a_dataset_is_listed_verified_and_deleted_on_any_store(review_folder, storage_url):
+    store = open_store(storage_url)
+    dataset = prepare_here(document_workflow(review_folder), store)
+    name = dataset.manifest.fingerprint[:16]
+    (one,) = listed(store)
+    assert (one.name, one.manifest) == (name, dataset.manifest)
+    assert list(verify(store, name)) == []
+    store.delete(dataset_folder(name) + "shards/test-00000.arrow")
+    assert [finding.problem for finding in verify(store, name)] == ["missing"]
+    delete(store, name)
+    assert list(listed(store)) == []
+
+
+@pytest.mark.slow
+def test_a_document_of_100_mb_is_one_row(tmp_path):
+    sentence = "a long story of many words that goes on and on and never comes to an end\n"
+    with (tmp_path / "long.csv").open("w", encoding="utf-8") as file:
+        file.write("text,label\n")
+        file.writelines(f"short {number},{number % 2}\n" for number in range(200))
+        file.write('"' + sentence * (100_000_000 // len(sentence)) + '",1\n')
+    loaded = document_workflow(tmp_path / "long.csv", source="csv", test_fraction=0.2, validation_fraction=0.2)
+    manifest = prepare_here(loaded, open_store(str(tmp_path / "storage"))).manifest
+    assert sum(split.rows for split in manifest.splits.values()) == 201
+    words = len(sentence.split()) * (100_000_000 // len(sentence))
+    assert max(split.tokens for split in manifest.splits.values()) > words
