@@ -150,7 +150,10 @@ class S3Store:
             for found in page.get("Contents", ()):
                 key = found["Key"].removeprefix(self.prefix)
                 if key and not key.endswith("/"):
-                    yield Entry(key, int(found["Size"]), found["LastModified"].astimezone(UTC), found["ETag"].strip('"'))
+                    modified = found["LastModified"].astimezone(UTC)
+                    # A server that lists no ETag still tells size and time
+                    stamp = found.get("ETag", f"{found['Size']}-{modified.isoformat()}").strip('"')
+                    yield Entry(key, int(found["Size"]), modified, stamp)
 
     def folders(self, prefix: str = "") -> Iterator[str]:
         """Names of the folders directly under `prefix`."""

@@ -9,6 +9,8 @@ from distrnn.data.streams import StreamBatches
 from distrnn.training.feed import to_tf_data
 from fixtures_batches import numbered, of_lengths, stream
 
+# Whoever lets TensorFlow look for devices first decides how many there are for the whole session
+pytestmark = pytest.mark.usefixtures("two_devices")
 COMMON = {"padding": "pre", "truncating": "pre", "seed": 7}
 
 

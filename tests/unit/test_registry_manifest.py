@@ -13,7 +13,7 @@ from manifests import resealed
 
 SHA = "0" * 64
 SEGMENTS = st.text(string.ascii_letters + string.digits + "-_é漢 .", min_size=1, max_size=12).filter(
-    lambda segment: segment[-1] not in " ." and not segment.lower().endswith((".h5", ".pkl"))
+    lambda segment: segment[-1] not in " ." and not segment.lower().endswith((".h5", ".hdf5", ".pkl", ".pickle", ".joblib"))
 )
 PATHS = st.lists(SEGMENTS, min_size=1, max_size=3).map("/".join)
 
