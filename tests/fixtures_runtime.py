@@ -23,34 +23,74 @@ def tiny_layers(
     sequences: bool = False,
     mask_zero: bool = False,
     normalized: bool = False,
+    cell: str = "lstm",
+    cell_activation: str | None = None,
     outputs: int = 1,
     activation: str = "sigmoid",
     seed: int = 0,
 ) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
-    """The layers of `model.json` and the arrays of `weights.npz`."""
-    generator = np.random.default_rng(seed)
-
-    def random(*shape: int) -> np.ndarray:
-        return generator.normal(0.0, 0.7, shape).astype(np.float32)
-
+    """The layers of `model.json` and the arrays of `weights.npz` of a recurrent network."""
+    random = _random(seed)
     layers: list[dict[str, Any]] = [{"type": "embedding", "name": "embedding", "mask_zero": mask_zero}]
     weights = {"embedding/embeddings": random(ids, features)}
+    gates = {"simple_rnn": 1, "gru": 3, "lstm": 4}[cell]
+    activation_key = {} if cell_activation is None else {"activation": cell_activation}
     if normalized:
         layers.append({"type": "batch_normalization", "name": "normal", "epsilon": 0.001})
         weights |= {f"normal/{weight}": random(features) for weight in ("gamma", "beta", "moving_mean")}
         weights["normal/moving_variance"] = np.abs(random(features))
     for number, size in enumerate(units):
         last = number == len(units) - 1
-        name = f"lstm_{number}"
-        layers.append({"type": "lstm", "name": name, "units": size, "return_sequences": sequences or not last, "stateful": sequences})
+        name = f"{cell}_{number}"
+        own = {"units": size, "return_sequences": sequences or not last, "stateful": sequences}
+        layers.append({"type": cell, "name": name, **own, **activation_key})
         weights |= {
-            f"{name}/kernel": random(features, 4 * size),
-            f"{name}/recurrent_kernel": random(size, 4 * size),
-            f"{name}/bias": random(4 * size),
+            f"{name}/kernel": random(features, gates * size),
+            f"{name}/recurrent_kernel": random(size, gates * size),
+            f"{name}/bias": random(2, gates * size) if cell == "gru" else random(gates * size),
         }
         features = size
     layers.append({"type": "dense", "name": "output", "units": outputs, "activation": activation})
     return layers, weights | {"output/kernel": random(features, outputs), "output/bias": random(outputs)}
+
+
+def tiny_convolution(
+    *, ids: int = 8, features: int = 3, units: int = 4, size: int = 3, mask_zero: bool = False, activation: str = "relu", seed: int = 0
+) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
+    """The layers and arrays of a convolution whose largest outputs are kept."""
+    random = _random(seed)
+    layers: list[dict[str, Any]] = [
+        {"type": "embedding", "name": "embedding", "mask_zero": mask_zero},
+        {"type": "conv1d", "name": "conv", "units": units, "kernel_size": size, "activation": activation},
+        {"type": "global_max_pooling1d", "name": "pooling"},
+        {"type": "dense", "name": "output", "units": 1, "activation": "sigmoid"},
+    ]
+    weights = {"embedding/embeddings": random(ids, features), "conv/kernel": random(size, features, units), "conv/bias": random(units)}
+    return layers, weights | {"output/kernel": random(units, 1), "output/bias": random(1)}
+
+
+def tiny_mlp(
+    *, ids: int = 8, features: int = 3, units: int = 4, steps: int = 6, mask_zero: bool = False, activation: str = "relu", seed: int = 0
+) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
+    """The layers and arrays of a network that sees all tokens side by side."""
+    random = _random(seed)
+    layers: list[dict[str, Any]] = [
+        {"type": "embedding", "name": "embedding", "mask_zero": mask_zero},
+        {"type": "flatten", "name": "flatten", "steps": steps},
+        {"type": "dense", "name": "hidden", "units": units, "activation": activation},
+        {"type": "dense", "name": "output", "units": 1, "activation": "sigmoid"},
+    ]
+    weights = {
+        "embedding/embeddings": random(ids, features),
+        "hidden/kernel": random(steps * features, units),
+        "hidden/bias": random(units),
+    }
+    return layers, weights | {"output/kernel": random(units, 1), "output/bias": random(1)}
+
+
+def _random(seed: int) -> Callable[..., np.ndarray]:
+    generator = np.random.default_rng(seed)
+    return lambda *shape: generator.normal(0.0, 0.7, shape).astype(np.float32)
 
 
 def write_form(folder: Path, layers: list[dict[str, Any]], weights: dict[str, np.ndarray]) -> Path:
@@ -75,26 +115,84 @@ def _reference_row(layers: list[dict[str, Any]], weights: dict[str, np.ndarray],
         if layer["type"] == "batch_normalization":
             deviation = np.sqrt(w[f"{name}/moving_variance"] + layer["epsilon"])
             x = w[f"{name}/gamma"] * (x - w[f"{name}/moving_mean"]) / deviation + w[f"{name}/beta"]
-        elif layer["type"] == "lstm":
-            x = _reference_lstm(x, keep, w[f"{name}/kernel"], w[f"{name}/recurrent_kernel"], w[f"{name}/bias"])
+        elif layer["type"] in CELLS:
+            advance = CELLS[layer["type"]](
+                w[f"{name}/kernel"],
+                w[f"{name}/recurrent_kernel"],
+                w[f"{name}/bias"],
+                ACTIVATIONS[layer.get("activation", "tanh")],
+            )
+            x = _reference_steps(advance, layer["units"], x, keep)
             x = x if layer["return_sequences"] else x[-1]
+        elif layer["type"] == "conv1d":
+            x = _reference_convolution(x * keep[:, None], w[f"{name}/kernel"], w[f"{name}/bias"], ACTIVATIONS[layer["activation"]])
+            x = x[keep] if keep.any() else np.full((1, layer["units"]), {"relu": 0.0, "tanh": -1.0}[layer["activation"]])
+        elif layer["type"] == "global_max_pooling1d":
+            x = x.max(axis=0)
+        elif layer["type"] == "flatten":
+            x = (x * keep[:, None]).ravel()
         else:
-            z = x @ w[f"{name}/kernel"] + w[f"{name}/bias"]
-            shares = np.exp(z)
-            x = {"linear": z, "sigmoid": 1.0 / (1.0 + 1.0 / shares), "softmax": shares / shares.sum(-1, keepdims=True)}[layer["activation"]]
+            x = ACTIVATIONS[layer["activation"]](x @ w[f"{name}/kernel"] + w[f"{name}/bias"])
     return x
 
 
-def _reference_lstm(x: np.ndarray, keep: np.ndarray, kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray) -> np.ndarray:
-    h = c = np.zeros(recurrent.shape[0])
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    return 1.0 / (1.0 + np.exp(-x))
+
+
+def _softmax(x: np.ndarray) -> np.ndarray:
+    return np.exp(x) / np.exp(x).sum(-1, keepdims=True)
+
+
+def _relu(x: np.ndarray) -> np.ndarray:
+    return np.where(x > 0.0, x, 0.0)
+
+
+ACTIVATIONS = {"linear": lambda x: x, "sigmoid": _sigmoid, "softmax": _softmax, "tanh": np.tanh, "relu": _relu}
+
+
+def _reference_steps(advance: Callable[..., Any], units: int, x: np.ndarray, keep: np.ndarray) -> np.ndarray:
+    h = c = np.zeros(units)
     outputs = []
     for step, kept in zip(x, keep, strict=True):
         if kept:
-            i, f, g, o = np.split(step @ kernel + h @ recurrent + bias, 4)
-            c = c / (1.0 + np.exp(-f)) + np.tanh(g) / (1.0 + np.exp(-i))
-            h = np.tanh(c) / (1.0 + np.exp(-o))
+            h, c = advance(step, h, c)
         outputs.append(h)
     return np.stack(outputs)
+
+
+def _lstm(kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray, activation: Callable[..., Any]) -> Callable[..., Any]:
+    def advance(x: np.ndarray, h: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        i, f, g, o = np.split(x @ kernel + h @ recurrent + bias, 4)
+        c = c * _sigmoid(f) + activation(g) * _sigmoid(i)
+        return activation(c) * _sigmoid(o), c
+
+    return advance
+
+
+def _gru(kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray, activation: Callable[..., Any]) -> Callable[..., Any]:
+    def advance(x: np.ndarray, h: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        xz, xr, xg = np.split(x @ kernel + bias[0], 3)
+        hz, hr, hg = np.split(h @ recurrent + bias[1], 3)
+        z = _sigmoid(xz + hz)
+        return z * h + (1.0 - z) * activation(xg + _sigmoid(xr + hr) * hg), c
+
+    return advance
+
+
+def _simple_rnn(kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray, activation: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda x, h, c: (activation(x @ kernel + h @ recurrent + bias), c)
+
+
+CELLS = {"lstm": _lstm, "gru": _gru, "simple_rnn": _simple_rnn}
+
+
+def _reference_convolution(x: np.ndarray, kernel: np.ndarray, bias: np.ndarray, activation: Callable[..., Any]) -> np.ndarray:
+    size = len(kernel)
+    before = (size - 1) // 2
+    filled = np.pad(x, ((before, size - 1 - before), (0, 0)))
+    windows = [filled[step : step + size] for step in range(len(x))]
+    return np.stack([activation(np.einsum("wf,wfu->u", window, kernel) + bias) for window in windows])
 
 
 @pytest.fixture

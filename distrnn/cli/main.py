@@ -31,6 +31,7 @@ from distrnn.cli import (
     pull,
     registry_care,
     runs,
+    sweep,
     tokenize,
     workflows,
 )
@@ -149,6 +150,7 @@ def build() -> typer.Typer:
     program.command("plan", rich_help_panel=train)(workflows.plan)
     program.command("run", rich_help_panel=train)(workflows.run)
     program.command("prepare", rich_help_panel=train)(workflows.prepare)
+    program.command("sweep", rich_help_panel=train)(sweep.sweep)
     program.add_typer(_datasets(), name="datasets", rich_help_panel=train)
     program.add_typer(_runs(), name="runs", rich_help_panel=train)
 

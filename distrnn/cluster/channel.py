@@ -1,4 +1,7 @@
-"""What passes between a run's driver and its worker while it trains: events one way, a request to stop the other, a failure at the end."""
+"""What passes between a run's driver and its workers while it trains.
+
+Events go one way, a request to stop the other, a failure at the end; and several workers learn where each of them is.
+"""
 
 import time
 from collections.abc import Callable
@@ -20,6 +23,15 @@ class Mailbox:
         self._events: list[Event] = []
         self._stop = False
         self._failure: DistrnnError | None = None
+        self._addresses: dict[str, dict[int, str]] = {}
+
+    def arrive(self, group: str, rank: int, address: str) -> None:
+        """Leave the address of a worker of a group; a group that is started anew has another name."""
+        self._addresses.setdefault(group, {})[rank] = address
+
+    def arrived(self, group: str) -> dict[int, str]:
+        """The addresses of a group so far, by rank."""
+        return self._addresses.get(group, {})
 
     def exchange(self, events: list[Event]) -> bool:
         """Leave events; returns whether training should stop."""
@@ -40,7 +52,7 @@ class Mailbox:
         self._failure = failure
 
     def failure(self) -> DistrnnError | None:
-        """The error that ended the worker, if one did."""
+        """The error that ended training, if one did."""
         return self._failure
 
 

@@ -10,8 +10,12 @@ from distrnn.data.lookup import Lookup, lookup
 from distrnn.errors import WorkflowError
 from distrnn.storage import Store, default_storage, open_store
 from distrnn.training import plan as decide
+from distrnn.training.model_facts import cudnn_obstacles, parameter_counts
 from distrnn.training.plan import Placement
+from distrnn.training.schedules import learning_rate
 from distrnn.workflow import ClassifierModel, LoadedWorkflow, Workflow, load_workflow
+
+NOMINAL_STEPS = 1000  # of an epoch, where only the dataset could tell: the rate at an epoch's start hardly depends on it
 
 
 def storage_of(loaded: LoadedWorkflow) -> Store:
@@ -24,6 +28,7 @@ def place_workflow(workflow: Workflow, nodes: list[Mapping[str, float]]) -> Plac
     scaling = workflow.scaling
     return decide.place(
         device=scaling.device,
+        workers=scaling.workers,
         replicas=scaling.replicas_per_worker,
         cpus=scaling.cpus_per_worker,
         gpus=scaling.gpus_per_worker,
@@ -118,7 +123,7 @@ def plan(workflow_path: str | Path, overrides: Sequence[str] | Mapping[str, Any]
         "batches": _batches(workflow, placement, found),
         "parameters": _parameters(workflow, found),
         "placement": placement.to_json(),
-        "cudnn": {"usable": not (obstacles := decide.cudnn_obstacles(workflow.model)), "prevented_by": obstacles},
+        "cudnn": {"usable": not (obstacles := cudnn_obstacles(workflow.model)), "prevented_by": obstacles},
     }
 
 
@@ -134,7 +139,7 @@ def _dataset(found: Lookup) -> dict[str, Any]:
 
 
 def _batches(workflow: Workflow, placement: Placement, found: Lookup) -> dict[str, Any]:
-    batches = decide.plan_batches(workflow.train.global_batch_size, placement.replicas)
+    batches = decide.plan_batches(workflow.train.global_batch_size, placement.all_replicas)
     steps = None
     if found.dataset is not None:
         split = found.dataset.manifest.splits["train"]
@@ -147,7 +152,7 @@ def _batches(workflow: Workflow, placement: Placement, found: Lookup) -> dict[st
         "per_replica_batch_size": batches.per_replica_batch_size,
         "steps_per_epoch": steps,
         "epochs": workflow.train.epochs,
-        "learning_rates": [decide.learning_rate(workflow.train, epoch) for epoch in range(workflow.train.epochs)],
+        "learning_rates": [learning_rate(workflow.train, epoch, 0, steps or NOMINAL_STEPS) for epoch in range(workflow.train.epochs)],
     }
 
 
@@ -155,5 +160,5 @@ def _parameters(workflow: Workflow, found: Lookup) -> dict[str, Any]:
     size = found.dataset.manifest.vocabulary_size if found.dataset else found.spec.vocabulary_size
     if size is None:
         return {"vocabulary_size": None, "exact": False, "layers": None, "total": None}
-    layers = decide.parameter_counts(workflow.model, size)
+    layers = parameter_counts(workflow.model, size)
     return {"vocabulary_size": size, "exact": found.hit, "layers": layers, "total": sum(layers.values())}

@@ -14,6 +14,8 @@ from distrnn.errors import ConflictError, DataError, DistrnnError, InterruptedRu
 from distrnn.runs import RunStore, new_run_id
 from distrnn.workflow import LoadedWorkflow
 
+OPERATIONAL_KEYS = ("checkpoint_every_s", "checkpoints_kept", "max_failures", "max_time_s", "steps_per_call", "tensorboard")
+
 
 @dataclass(frozen=True)
 class Options:
@@ -83,7 +85,7 @@ def go_on(runs: RunStore, document: dict[str, Any], loaded: LoadedWorkflow) -> d
     run_id = document["run_id"]
     if document["status"] == "finished":
         raise UsageError(f"run {run_id} is finished; there is nothing to go on with. See: distrnn runs show {run_id}")
-    if different := _first_difference(document["resolved_workflow"], loaded.to_json()):
+    if different := _first_difference(_decisive(document["resolved_workflow"]), _decisive(loaded.to_json())):
         key, then, now = different
         raise WorkflowError(
             f"{loaded.file}: key {key!r}: expected {then!r}, as in run {run_id}. Received: {now!r}. Start a new run to change it.",
@@ -110,6 +112,12 @@ def with_dataset(runs: RunStore, document: dict[str, Any], fingerprint: str) -> 
     document = {**document, "fingerprint": fingerprint}
     runs.save(document["run_id"], document)
     return document
+
+
+def _decisive(workflow: dict[str, Any]) -> dict[str, Any]:
+    """What the weights of a run depend on; the rest may change when it goes on. Whether other replicas are exact, training itself knows."""
+    train = {key: value for key, value in workflow["train"].items() if key not in OPERATIONAL_KEYS}
+    return {**workflow, "train": train, "scaling": None}
 
 
 def _first_difference(then: Any, now: Any, key: str = "") -> tuple[str, Any, Any] | None:

@@ -4,12 +4,20 @@ from typing import Any
 
 import keras
 
+from distrnn.models.cells import KERAS_LAYERS, RecurrentLayers
 from distrnn.models.classifiers import Head
 from distrnn.workflow.sections import LanguageModel
 
 
 def build_language_model(
-    model: LanguageModel, *, vocabulary_size: int, batch: int, window: int | None, head: Head, synchronized: bool = False
+    model: LanguageModel,
+    *,
+    vocabulary_size: int,
+    batch: int,
+    window: int | None,
+    head: Head,
+    synchronized: bool = False,
+    recurrent: RecurrentLayers = KERAS_LAYERS,
 ) -> keras.Model:
     """Embedding ► batch normalisation ► stateful LSTM ► one distribution a step.
 
@@ -22,6 +30,7 @@ def build_language_model(
         window: tokens of a call; None for any number.
         head: `logits` to train, `probabilities` to publish.
         synchronized: normalise over the rows of all replicas, so that several equal one.
+        recurrent: the layer of each recurrent type.
     Returns:
         int32 [B, W] -> float32 [B, W, V]; row b of one call continues row b of the call before.
     """
@@ -32,13 +41,13 @@ def build_language_model(
     if model.embedding_normalization == "batch":
         layers.append(keras.layers.BatchNormalization(synchronized=synchronized, name="batch_normalization"))
     layers += [
-        keras.layers.LSTM(
+        recurrent[model.type](
             model.units,
             dropout=model.dropout,
             recurrent_dropout=model.recurrent_dropout,
             return_sequences=True,
             stateful=True,
-            name="lstm",
+            name=model.type,
         ),
         keras.layers.Dense(vocabulary_size, activation="softmax" if head == "probabilities" else None, name="output"),
     ]

@@ -7,25 +7,39 @@ type and every shape is checked, and the first that is wrong is named.
 from pathlib import Path
 from typing import Any
 
+from distrnn.runtime.document_layers import Conv1D, Flatten, GlobalMaxPooling1D
 from distrnn.runtime.form import MODEL_FILE, WEIGHTS_FILE, FloatArray, damaged, read_layers, read_weights
-from distrnn.runtime.layers import ACTIVATIONS, BatchNormalization, Dense, Embedding
+from distrnn.runtime.gru import GRU
+from distrnn.runtime.layers import ACTIVATIONS, INTO, BatchNormalization, Dense, Embedding
 from distrnn.runtime.lstm import LSTM
+from distrnn.runtime.simple_rnn import SimpleRNN
 
-Layer = Embedding | BatchNormalization | LSTM | Dense
+Cell = SimpleRNN | GRU | LSTM
+Layer = Embedding | BatchNormalization | Dense | Cell | Conv1D | GlobalMaxPooling1D | Flatten
 
+CELLS: dict[str, tuple[type[SimpleRNN] | type[GRU] | type[LSTM], int]] = {"simple_rnn": (SimpleRNN, 1), "gru": (GRU, 3), "lstm": (LSTM, 4)}
 KEYS: dict[str, dict[str, type]] = {
     "embedding": {"mask_zero": bool},
     "batch_normalization": {"epsilon": float},
-    "lstm": {"units": int, "return_sequences": bool, "stateful": bool},
+    **{cell: {"units": int, "return_sequences": bool, "stateful": bool, "activation": str} for cell in CELLS},
+    "conv1d": {"units": int, "kernel_size": int, "activation": str},
+    "global_max_pooling1d": {},
+    "flatten": {"steps": int},
     "dense": {"units": int, "activation": str},
 }
+# An lstm without the key is one of tanh: all were before there was a choice, and an older distrnn can read it.
+DEFAULTS: dict[str, dict[str, Any]] = {"lstm": {"activation": "tanh"}}
 WEIGHTS = {
     "embedding": ("embeddings",),
     "batch_normalization": ("gamma", "beta", "moving_mean", "moving_variance"),
-    "lstm": ("kernel", "recurrent_kernel", "bias"),
+    **dict.fromkeys(CELLS, ("kernel", "recurrent_kernel", "bias")),
+    "conv1d": ("kernel", "bias"),
+    "global_max_pooling1d": (),
+    "flatten": (),
     "dense": ("kernel", "bias"),
 }
-MAX_UNITS = 1 << 20
+STEPWISE = ("batch_normalization", "dense")
+MAX_SIZES = {"units": 1 << 20, "kernel_size": 1 << 20, "steps": 1 << 20}
 
 
 def load_layers(folder: Path) -> list[Layer]:
@@ -34,14 +48,13 @@ def load_layers(folder: Path) -> list[Layer]:
     Args:
         folder: holds `model.json` and `weights.npz`.
     Returns:
-        an embedding, then layers each of which takes what the one before gives; at least one is recurrent.
+        an embedding, then layers each of which takes what the one before gives; recurrent ones, a convolution with its pooling, or a
+        flattening are among them.
     Raises:
         NotFoundError: a file is missing.
         IntegrityError: an unknown layer, a key that is missing, unknown or of the wrong type, a shape that does not fit.
     """
-    specs = read_layers(folder)
-    for spec in specs:
-        _check_keys(spec)
+    specs = [_checked(spec) for spec in read_layers(folder)]
     _check_order(specs)
     weights = read_weights(folder, [f"{spec['name']}/{weight}" for spec in specs for weight in WEIGHTS[spec["type"]]])
     layers: list[Layer] = []
@@ -53,37 +66,45 @@ def load_layers(folder: Path) -> list[Layer]:
     return layers
 
 
-def _check_keys(spec: dict[str, Any]) -> None:
+def _checked(spec: dict[str, Any]) -> dict[str, Any]:
+    """The layer with its defaults, if every key of it makes sense."""
     kind, where = spec["type"], f"{MODEL_FILE} layer {spec['name']!r}"
     if kind not in KEYS:
         raise damaged(where, f"a type out of {', '.join(KEYS)}", repr(kind))
     wanted = {"type": str, "name": str, **KEYS[kind]}
-    if set(spec) != set(wanted):
+    full = {**DEFAULTS.get(kind, {}), **spec}
+    if set(full) != set(wanted):
         raise damaged(where, f"the keys {', '.join(wanted)}", ", ".join(spec))
     for key, of_type in wanted.items():
-        if type(spec[key]) is not of_type:
-            raise damaged(where, f"{key!r} of type {of_type.__name__}", repr(spec[key]))
-    if not 1 <= spec.get("units", 1) <= MAX_UNITS:
-        raise damaged(where, f"'units' from 1 to {MAX_UNITS}", spec["units"])
-    if spec.get("activation", "linear") not in ACTIVATIONS:
-        raise damaged(where, f"an activation out of {', '.join(ACTIVATIONS)}", repr(spec["activation"]))
-    if not 0.0 < spec.get("epsilon", 1.0) <= 1.0:
-        raise damaged(where, "'epsilon' above 0 and at most 1", spec["epsilon"])
+        if type(full[key]) is not of_type:
+            raise damaged(where, f"{key!r} of type {of_type.__name__}", repr(full[key]))
+    for key, largest in MAX_SIZES.items():
+        if not 1 <= full.get(key, 1) <= largest:
+            raise damaged(where, f"{key!r} from 1 to {largest}", full[key])
+    activations = ACTIVATIONS if kind == "dense" else INTO
+    if "activation" in full and full["activation"] not in activations:
+        raise damaged(where, f"an activation out of {', '.join(activations)}", repr(full["activation"]))
+    if not 0.0 < full.get("epsilon", 1.0) <= 1.0:
+        raise damaged(where, "'epsilon' above 0 and at most 1", full["epsilon"])
+    return full
 
 
 def _check_order(specs: list[dict[str, Any]]) -> None:
     kinds = [spec["type"] for spec in specs]
-    if kinds[0] != "embedding" or "embedding" in kinds[1:] or "lstm" not in kinds:
-        raise damaged(MODEL_FILE, "an embedding, then other layers, one lstm at least", ", ".join(kinds))
-    recurrent = [spec for spec in specs if spec["type"] == "lstm"]
+    reading = [kind for kind in kinds[1:] if kind not in STEPWISE]
+    recurrent = [spec for spec in specs if spec["type"] in CELLS]
+    whole = reading in (["conv1d", "global_max_pooling1d"], ["flatten"])
+    if kinds[0] != "embedding" or not reading or not (whole or len(recurrent) == len(reading)):
+        expected = "an embedding, then recurrent layers, a conv1d and a global_max_pooling1d, or a flatten, with other layers among them"
+        raise damaged(MODEL_FILE, expected, ", ".join(kinds))
     for spec in recurrent[:-1]:
         if not spec["return_sequences"]:
-            raise damaged(f"{MODEL_FILE} layer {spec['name']!r}", "return_sequences true before another lstm", "false")
+            raise damaged(f"{MODEL_FILE} layer {spec['name']!r}", "return_sequences true before another recurrent layer", "false")
 
 
 def _build(spec: dict[str, Any], own: dict[str, FloatArray], features: int) -> tuple[Layer, int]:
     """The layer and the number of features that it gives, where the layer before gives `features`."""
-    name = spec["name"]
+    name, units = spec["name"], spec.get("units", 0)
     match spec["type"]:
         case "embedding":
             table = own["embeddings"]
@@ -95,13 +116,21 @@ def _build(spec: dict[str, Any], own: dict[str, FloatArray], features: int) -> t
             if (own["moving_variance"] < 0.0).any():
                 raise damaged(f"{WEIGHTS_FILE} {name}/moving_variance", "no negative numbers", "some")
             return BatchNormalization(**own, epsilon=spec["epsilon"]), features
-        case "lstm":
-            units = spec["units"]
-            _check_shapes(name, own, {"kernel": (features, 4 * units), "recurrent_kernel": (units, 4 * units), "bias": (4 * units,)})
-            return LSTM(**own, return_sequences=spec["return_sequences"]), units
-        case _:
-            _check_shapes(name, own, {"kernel": (features, spec["units"]), "bias": (spec["units"],)})
-            return Dense(**own, activation=spec["activation"]), spec["units"]
+        case "conv1d":
+            _check_shapes(name, own, {"kernel": (spec["kernel_size"], features, units), "bias": (units,)})
+            return Conv1D(**own, activation=spec["activation"]), units
+        case "global_max_pooling1d":
+            return GlobalMaxPooling1D(), features
+        case "flatten":
+            return Flatten(spec["steps"], features), spec["steps"] * features
+        case "dense":
+            _check_shapes(name, own, {"kernel": (features, units), "bias": (units,)})
+            return Dense(**own, activation=spec["activation"]), units
+        case kind:
+            cell, gates = CELLS[kind]
+            bias = (2, gates * units) if cell is GRU else (gates * units,)
+            _check_shapes(name, own, {"kernel": (features, gates * units), "recurrent_kernel": (units, gates * units), "bias": bias})
+            return cell(**own, activation=spec["activation"], return_sequences=spec["return_sequences"]), units
 
 
 def _check_shapes(name: str, own: dict[str, FloatArray], shapes: dict[str, tuple[int, ...]]) -> None:

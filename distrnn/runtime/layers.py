@@ -55,7 +55,7 @@ class Dense:
     Attributes:
         kernel: float32 [F, G].
         bias: float32 [G].
-        activation: `linear`, `sigmoid` or `softmax`.
+        activation: a name in `ACTIVATIONS`.
     """
 
     kernel: FloatArray
@@ -92,4 +92,25 @@ def softmax(values: FloatArray) -> FloatArray:
     return shares
 
 
-ACTIVATIONS: dict[str, Activation] = {"linear": linear, "sigmoid": sigmoid, "softmax": softmax}
+def tanh(values: FloatArray) -> FloatArray:
+    """The hyperbolic tangent."""
+    result: FloatArray = np.tanh(values)
+    return result
+
+
+def relu(values: FloatArray) -> FloatArray:
+    """The values above 0, and 0 for the others."""
+    return np.maximum(values, np.float32(0.0))
+
+
+def _tanh_into(values: FloatArray, out: FloatArray) -> None:
+    np.tanh(values, out=out)
+
+
+def _relu_into(values: FloatArray, out: FloatArray) -> None:
+    np.maximum(values, np.float32(0.0), out=out)
+
+
+ACTIVATIONS: dict[str, Activation] = {"linear": linear, "sigmoid": sigmoid, "softmax": softmax, "tanh": tanh, "relu": relu}
+# What cells and filters may apply, written into a second array, which may be the first.
+INTO: dict[str, Callable[[FloatArray, FloatArray], None]] = {"tanh": _tanh_into, "relu": _relu_into}

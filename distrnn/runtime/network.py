@@ -1,11 +1,12 @@
 """A published network: predictions for whole sequences, or one step at a time with the state carried.
 
-Everything before the first recurrent layer acts on each token alone, so what a token contributes to the first layer's gates is a function
-of its id. It is computed once for each distinct token and looked up afterwards: from a table of all ids where a call has at least that
-many tokens (or a language model takes step after step), else from the distinct tokens of the call.
+Everything before the first layer that looks at more than one token acts on each token alone, so what a token contributes to that layer (to
+the gates of a recurrent one, to the windows of a convolution) is a function of its id. It is computed once for each distinct token and
+looked up afterwards: from a table of all ids where a call has at least that many tokens (or a language model takes step after step), else
+from the distinct tokens of the call.
 
-Rows that begin with padding share those steps: the state after k padding tokens is the same for all of them, so it is computed once and
-kept.
+Rows that begin with padding share those steps in recurrent networks: the state after k padding tokens is the same for all of them, so it is
+computed once and kept.
 """
 
 from functools import cached_property
@@ -16,16 +17,18 @@ import numpy.typing as npt
 
 from distrnn.errors import DataError
 from distrnn.runtime.assemble import Layer, load_layers
+from distrnn.runtime.document_layers import Conv1D, Flatten
 from distrnn.runtime.form import FloatArray
-from distrnn.runtime.layers import ACTIVATIONS, Dense, Embedding
-from distrnn.runtime.lstm import LSTM
+from distrnn.runtime.layers import ACTIVATIONS, BatchNormalization, Dense, Embedding
+from distrnn.runtime.recurrent import LayerState, Recurrent
 
 PADDING_ID = 0
 MAX_ROWS = 256
 BLOCK_FLOATS = 1 << 24
 TABLE_LIMIT_BYTES = 128 << 20
 
-State = tuple[tuple[FloatArray, FloatArray], ...]
+State = tuple[LayerState, ...]
+Reader = Recurrent | Conv1D | Flatten
 IntArray = npt.NDArray[np.integer]
 
 
@@ -43,17 +46,23 @@ class Network:
         rest = [layer for layer in layers if not isinstance(layer, Embedding)]
         last = rest[-1]
         self._activation = ACTIVATIONS[last.activation if isinstance(last, Dense) else "linear"]
-        first = next(position for position, layer in enumerate(rest) if isinstance(layer, LSTM))
-        self._before = [layer for layer in rest[:first] if not isinstance(layer, LSTM)]
+        self._readers = [layer for layer in rest if isinstance(layer, Reader)]
+        first = rest.index(self._readers[0])
+        self._before = [layer for layer in rest[:first] if isinstance(layer, BatchNormalization | Dense)]
         self._after = rest[first:]
-        self._recurrent = [layer for layer in rest if isinstance(layer, LSTM)]
+        self._is_recurrent = isinstance(self._readers[0], Recurrent)
         self._padded: list[State] = []
         self.vocabulary_size: int = self._embedding.embeddings.shape[0]
-        self.returns_sequences = self._recurrent[-1].return_sequences
+        end = self._readers[-1]
+        self.returns_sequences = isinstance(end, Recurrent) and end.return_sequences
         self.features = next(
-            layer.units if isinstance(layer, LSTM) else layer.bias.size for layer in reversed(rest) if isinstance(layer, LSTM | Dense)
+            layer.bias.size if isinstance(layer, Dense) else layer.units for layer in reversed(rest) if isinstance(layer, Reader | Dense)
         )
-        self._floats_per_step = sum(4 * layer.units for layer in self._recurrent[1:]) + self.returns_sequences * self.features
+        self._floats_per_step = (
+            sum(layer.floats_per_step for layer in self._readers)
+            + sum(layer.columns for layer in self._readers[1:])
+            + self.returns_sequences * self.features
+        )
 
     @property
     def embeddings(self) -> FloatArray:
@@ -74,7 +83,7 @@ class Network:
 
     def initial_state(self, batch: int) -> State:
         """The state before the first step: zeros, float32 [B, units] twice for each recurrent layer."""
-        return tuple((np.zeros((batch, layer.units), np.float32),) * 2 for layer in self._recurrent)
+        return tuple(layer.initial_state(batch) for layer in self._readers)
 
     def predict(self, tokens: IntArray) -> FloatArray:
         """The outputs for whole rows, each from a state of zeros.
@@ -86,20 +95,21 @@ class Network:
         Returns:
             float32 [N, F], or [N, T, F] where the network gives an output for every step.
         Raises:
-            DataError: an id is not in the embedding, or T is 0.
+            DataError: an id is not in the embedding, or T is 0 or not what the network reads.
         """
         tokens = self._checked(tokens, 2)
         rows, steps = tokens.shape
         if tokens.size >= self.vocabulary_size and self._table_bytes <= TABLE_LIMIT_BYTES:
             _ = self._table
         outputs = np.empty((rows, steps, self.features) if self.returns_sequences else (rows, self.features), np.float32)
-        padding = np.zeros(rows, np.intp) if self.returns_sequences else _leading_padding(tokens)
+        shared = self._is_recurrent and not self.returns_sequences
+        padding = _leading_padding(tokens) if shared else np.zeros(rows, np.intp)
         order = np.argsort(padding, kind="stable")
         size = min(MAX_ROWS, max(1, BLOCK_FLOATS // max(1, steps * self._floats_per_step)))
         for start in range(0, rows, size):
             chosen = order[start : start + size]
             skipped = int(padding[chosen[0]])
-            state = tuple((np.repeat(h, chosen.size, 0), np.repeat(c, chosen.size, 0)) for h, c in self._after_padding(skipped))
+            state = tuple(tuple(np.repeat(array, chosen.size, 0) for array in layer) for layer in self._after_padding(skipped))
             outputs[chosen] = self.forward(tokens[chosen, skipped:], state)[0]
         return outputs
 
@@ -112,21 +122,21 @@ class Network:
         Returns:
             the outputs float32 [B, F] or [B, T, F], and the state after the last step.
         Raises:
-            DataError: an id is not in the embedding, or T is 0.
+            DataError: an id is not in the embedding, or T is 0 or not what the network reads.
         """
         by_step = np.ascontiguousarray(self._checked(tokens, 2).T)
         keep = by_step != PADDING_ID if self._embedding.mask_zero else None
         rows, index = self._look_up(by_step)
-        new_state: list[tuple[FloatArray, FloatArray]] = []
+        new_state: list[LayerState] = []
         outputs = np.empty(0, np.float32)
         for layer in self._after:
-            if not isinstance(layer, LSTM):
+            if not isinstance(layer, Reader):
                 outputs = layer(outputs)
                 continue
             if new_state:
                 rows, index = layer.project(outputs).reshape(by_step.size, -1), np.arange(by_step.size).reshape(by_step.shape)
-            outputs, hidden, cell = layer.run(rows, index, *state[len(new_state)], keep)
-            new_state.append((hidden, cell))
+            outputs, own = layer.run(rows, index, state[len(new_state)], keep)
+            new_state.append(own)
         return outputs.swapaxes(0, 1) if self.returns_sequences else outputs, tuple(new_state)
 
     def step(self, tokens: IntArray, state: State) -> tuple[FloatArray, State]:
@@ -138,48 +148,50 @@ class Network:
         Returns:
             the output float32 [B, F] (probabilities, for a language model) and the new state.
         Raises:
-            DataError: an id is not in the embedding.
+            DataError: an id is not in the embedding, or no layer is recurrent.
         """
         values, state = self.logits(tokens, state)
         return self._activation(values), state
 
     def logits(self, tokens: IntArray, state: State) -> tuple[FloatArray, State]:
         """As `step`, but without the last activation: what a temperature divides."""
+        if not self._is_recurrent:
+            raise DataError("this network has no recurrent layer, so it cannot go on from a state. Give whole rows to predict.")
         tokens = self._checked(tokens, 1)
         rows, index = self._look_up(tokens) if self._table_bytes > TABLE_LIMIT_BYTES else (self._table, tokens)
         keep = tokens != PADDING_ID if self._embedding.mask_zero else None
-        new_state: list[tuple[FloatArray, FloatArray]] = []
+        new_state: list[LayerState] = []
         inputs, outputs = rows[index], np.empty(0, np.float32)
         for layer in self._after:
-            if isinstance(layer, LSTM):
+            if isinstance(layer, Recurrent):
                 old = state[len(new_state)]
-                hidden, cell = layer.step(layer.project(outputs) if new_state else inputs, *old)
-                outputs = hidden
+                new = layer.step(layer.project(outputs) if new_state else inputs, old)
+                outputs = new[0]
                 if keep is not None:
-                    hidden, cell = np.where(keep[:, None], (hidden, cell), old)
-                    outputs = hidden * keep[:, None]
-                new_state.append((hidden, cell))
-            else:
+                    new = tuple(np.where(keep[:, None], after, before) for after, before in zip(new, old, strict=True))
+                    outputs = new[0] * keep[:, None]
+                new_state.append(new)
+            elif not isinstance(layer, Reader):
                 outputs = layer.logits(outputs) if layer is self._after[-1] and isinstance(layer, Dense) else layer(outputs)
         return outputs, tuple(new_state)
 
     @property
     def _table_bytes(self) -> int:
-        return 4 * 4 * self._recurrent[0].units * self.vocabulary_size
+        return 4 * self._readers[0].columns * self.vocabulary_size
 
     @cached_property
     def _table(self) -> FloatArray:
-        """What every id contributes to the first recurrent layer: float32 [V, 4 units]."""
+        """What every id contributes to the first layer that looks at several tokens: float32 [V, columns]."""
         return self._project(np.arange(self.vocabulary_size))
 
     def _project(self, ids: IntArray) -> FloatArray:
         features: FloatArray = self._embedding.embeddings[ids]
         for layer in self._before:
             features = layer(features)
-        return self._recurrent[0].project(features)
+        return self._readers[0].project(features)
 
     def _look_up(self, tokens: IntArray) -> tuple[FloatArray, IntArray]:
-        """Projected rows float32 [K, 4 units], and which of them each token reads: int of the shape of `tokens`."""
+        """Projected rows float32 [K, columns], and which of them each token reads: int of the shape of `tokens`."""
         if "_table" in self.__dict__:
             return self._table, tokens
         distinct, index = np.unique(tokens, return_inverse=True)

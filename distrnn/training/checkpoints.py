@@ -1,12 +1,14 @@
 """A checkpoint: everything that a run killed anywhere needs to end with the weights it would have had.
 
-A folder with `variables.npz` (weights, optimizer, random state, the recurrent state of every replica), `best.npz` (the weights of the
-best epoch, when validation is watched) and `position.json`, written last, so that a folder without it is no checkpoint.
+A folder that all workers fill. Worker 0 writes `shared.npz` (weights, optimizer), `best.npz` (the weights of the best epoch, when
+validation is watched) and `position.json`; each worker writes `worker-NNNN.npz`, the random and recurrent state of its replicas.
+`position.json` says how many workers there are, so that a folder in which a file is missing or cut short is known for what it is.
 """
 
 import json
 import zipfile
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ class Position:
         step: steps of it that are done.
         totals: sums over those steps: loss (nats), hits, labels, tokens (padding not counted).
         seconds: time spent in this epoch.
+        data_wait_s: how much of it went by waiting for batches.
         history: one entry a finished epoch.
         best_value: the best value of the watched metric so far.
         epochs_without_improvement: since then.
@@ -38,49 +41,69 @@ class Position:
     step: int = 0
     totals: Totals = (0.0, 0.0, 0.0, 0.0)
     seconds: float = 0.0
+    data_wait_s: float = 0.0
     history: list[dict[str, Any]] = field(default_factory=list)
     best_value: float | None = None
     epochs_without_improvement: int = 0
     finished: bool = False
 
-    def at(self, step: int, totals: Totals, seconds: float) -> "Position":
+    def at(self, step: int, totals: Iterable[float], seconds: float, data_wait_s: float) -> "Position":
         """The same epoch, `step` steps done."""
-        return replace(self, step=step, totals=totals, seconds=seconds)
+        loss, hits, labels, tokens = map(float, totals)
+        return replace(self, step=step, totals=(loss, hits, labels, tokens), seconds=seconds, data_wait_s=data_wait_s)
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A position and the arrays that belong to it."""
+    """A position and the arrays that belong to it.
+
+    Attributes:
+        position: where training stands.
+        shared: what is the same on all replicas.
+        own: of this worker's replicas while it is written, of all replicas in their order once it is read.
+        best: the weights of the best epoch.
+    """
 
     position: Position
-    variables: Arrays
+    shared: Arrays
+    own: Arrays
     best: Arrays | None = None
 
 
-def write(folder: Path, checkpoint: Checkpoint) -> None:
-    """Write `checkpoint` into an empty folder; the caller publishes the folder by a rename (Ray Train does)."""
-    np.savez(folder / "variables.npz", allow_pickle=False, **checkpoint.variables)
+def write(folder: Path, checkpoint: Checkpoint, *, rank: int = 0, workers: int = 1) -> None:
+    """Write this worker's part of a checkpoint into an empty folder; the caller publishes it (Ray Train does)."""
+    np.savez(folder / _worker_file(rank), allow_pickle=False, **checkpoint.own)
+    if rank:
+        return
+    np.savez(folder / "shared.npz", allow_pickle=False, **checkpoint.shared)
     if checkpoint.best is not None:
         np.savez(folder / "best.npz", allow_pickle=False, **checkpoint.best)
-    (folder / "position.json").write_text(json.dumps(asdict(checkpoint.position)), encoding="utf-8")
+    document = {**asdict(checkpoint.position), "workers": workers, "best": checkpoint.best is not None}
+    (folder / "position.json").write_text(json.dumps(document), encoding="utf-8")
 
 
 def read(folder: Path) -> Checkpoint:
-    """Read what `write` wrote.
+    """Read what all workers wrote.
 
     Raises:
         IntegrityError: the folder is no whole checkpoint.
     """
     try:
-        position = json.loads((folder / "position.json").read_text(encoding="utf-8"))
-        best = folder / "best.npz"
+        document = json.loads((folder / "position.json").read_text(encoding="utf-8"))
+        workers, has_best = document.pop("workers"), document.pop("best")
+        parts = [_load(folder / _worker_file(rank)) for rank in range(workers)]
         return Checkpoint(
-            Position(**{**position, "totals": tuple(position["totals"])}),
-            _load(folder / "variables.npz"),
-            _load(best) if best.exists() else None,
+            Position(**{**document, "totals": tuple(document["totals"])}),
+            _load(folder / "shared.npz"),
+            {name: np.concatenate([part[name] for part in parts]) for name in parts[0]},
+            _load(folder / "best.npz") if has_best else None,
         )
-    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise IntegrityError(f"the checkpoint in {folder} is damaged: {error}. Start a new run.") from None
+    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise IntegrityError(f"the checkpoint in {folder} is damaged: {error}") from None
+
+
+def _worker_file(rank: int) -> str:
+    return f"worker-{rank:04d}.npz"
 
 
 def _load(path: Path) -> Arrays:

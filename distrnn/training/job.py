@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from distrnn.data.dataset import Dataset
+from distrnn.data.parts import Part
 from distrnn.progress import Event
 from distrnn.training import variables
 from distrnn.training.checkpoints import Checkpoint
@@ -16,7 +17,7 @@ from distrnn.training.evaluate import ClassifierEvaluator, LanguageEvaluator
 from distrnn.training.export import export
 from distrnn.training.loop import Hooks, Trainer
 from distrnn.training.plan import Placement, plan_batches
-from distrnn.training.strategy import compiles_with_xla, make_strategy
+from distrnn.training.strategy import ALONE, Member, make_strategy
 from distrnn.training.tasks import ClassifierTask, LanguageTask, Task
 from distrnn.workflow import ClassifierModel, Workflow
 
@@ -55,39 +56,94 @@ class Outcome:
     seconds: dict[str, float]
 
 
+@dataclass(frozen=True)
+class Trained:
+    """A model at the end of its training; it holds the best epoch's weights where validation is watched.
+
+    Attributes:
+        task: what was trained.
+        model: giving logits.
+        judge: measures it.
+        history: one entry an epoch.
+    """
+
+    task: Task
+    model: keras.Model
+    judge: "Judge"
+    history: list[dict[str, Any]]
+
+
+def train(
+    workflow: Workflow, dataset: Dataset, placement: Placement, hooks: Hooks, checkpoint: Checkpoint | None, member: Member = ALONE
+) -> Trained:
+    """Train to the end; the test split is not looked at.
+
+    Args:
+        workflow: what to do.
+        dataset: prepared.
+        placement: devices and replicas of each worker.
+        hooks: where progress, stop requests and checkpoints go; the job adds validation.
+        checkpoint: where to go on, if anywhere.
+        member: this worker among them.
+    Raises:
+        DivergedError: the loss is not finite, or has exploded.
+        Interrupted: a stop was requested.
+    """
+    plan = plan_batches(workflow.train.global_batch_size, placement.all_replicas)
+    strategy = make_strategy(placement, member)
+    task = make_task(workflow, dataset.vocabulary.size)
+    batches = task.training_batches(
+        dataset.reader("train"),
+        global_batch_size=plan.global_batch_size,
+        seed=workflow.train.seed,
+        part=Part(member.rank, member.workers),
+    )
+    compile_with_xla = placement.device == "cpu" and placement.all_replicas == 1
+    trainer = Trainer(task, workflow.train, plan, strategy, compile_with_xla=compile_with_xla, member=member)
+    judge = Judge(task, dataset, compile_with_xla=placement.device == "cpu")
+    hooks = replace(hooks, validate=judge.validate if workflow.validation_fraction else None)
+    position = trainer.fit(batches, hooks, checkpoint)
+    return Trained(task, trainer.model, judge, position.history)
+
+
 def train_and_export(
-    workflow: Workflow, dataset: Dataset, placement: Placement, hooks: Hooks, checkpoint: Checkpoint | None, folder: Path
-) -> Outcome:
+    workflow: Workflow,
+    dataset: Dataset,
+    placement: Placement,
+    hooks: Hooks,
+    checkpoint: Checkpoint | None,
+    folder: Path,
+    member: Member = ALONE,
+) -> Outcome | None:
     """Train to the end, evaluate, and fill `folder` with the published forms.
 
     Args:
         workflow: what to do.
         dataset: prepared.
-        placement: devices and replicas of this worker.
-        hooks: where progress, stop requests and checkpoints go; the job adds validation.
+        placement: devices and replicas of each worker.
+        hooks: where progress, stop requests and checkpoints go.
         checkpoint: where to go on, if anywhere.
-        folder: exists and is empty.
+        folder: exists and is empty; worker 0 fills it.
+        member: this worker among them.
+    Returns:
+        what worker 0 found; None from the others.
     Raises:
-        DivergedError: the loss is not finite.
+        DivergedError: the loss is not finite, or has exploded.
         Interrupted: a stop was requested.
     """
     started = time.perf_counter()
-    plan = plan_batches(workflow.train.global_batch_size, placement.replicas)
-    strategy = make_strategy(placement.device, placement.replicas)
-    task = make_task(workflow, dataset.vocabulary.size)
-    batches = task.training_batches(dataset.reader("train"), global_batch_size=plan.global_batch_size, seed=workflow.train.seed)
-    trainer = Trainer(task, workflow.train, plan, strategy, compile_with_xla=compiles_with_xla(placement.device, placement.replicas))
-    judge = Judge(task, dataset, compile_with_xla=placement.device == "cpu")
-    hooks = replace(hooks, validate=judge.validate if workflow.validation_fraction else None)
-    position = trainer.fit(batches, hooks, checkpoint)
-    trained = time.perf_counter()
+    trained = train(workflow, dataset, placement, hooks, checkpoint, member)
+    ended = time.perf_counter()
+    if member.rank != 0:
+        return None
     hooks.progress(Event("evaluate", 0, 1, "splits"))
-    held_out = judge.held_out(trainer.model) if workflow.has_test_split else None
-    variables.copy_weights(trainer.model, judge.model)
+    judge = trained.judge
+    held_out = judge.held_out(trained.model) if workflow.has_test_split else None
+    variables.copy_weights(trained.model, judge.model)
     export(judge.model, folder)
     hooks.progress(Event("evaluate", 1, 1, "splits"))
-    seconds = {"train": trained - started, "evaluate": time.perf_counter() - trained}
-    return Outcome(position.history, held_out, judge.model.count_params(), seconds)
+    seconds = {"train": ended - started, "evaluate": time.perf_counter() - ended}
+    return Outcome(trained.history, held_out, judge.model.count_params(), seconds)
 
 
 def make_task(workflow: Workflow, vocabulary_size: int) -> Task:

@@ -1,14 +1,13 @@
 """The one training loop: every strategy, classifiers and language models alike.
 
-Each step takes the global batch; replica r takes its rows of it, computes the loss summed over its labels and divided by the labels of
-the *global* batch, and the optimizer adds up the gradients. So any number of replicas takes the same step, a short last batch included
-(its missing rows weigh nothing).
+All workers run it side by side and must decide alike: what one of them wishes (to stop, to save, to end because the time is up) travels
+with the figures of each call and is done by all after the same step; what is measured on the validation split worker 0 measures for all.
 """
 
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -18,13 +17,19 @@ import tensorflow as tf
 from distrnn.data.batches import Batches
 from distrnn.errors import DivergedError
 from distrnn.progress import Event, Progress
-from distrnn.training import variables
-from distrnn.training.checkpoints import Arrays, Checkpoint, Position, Totals, record
-from distrnn.training.plan import BatchPlan, learning_rate
+from distrnn.training import divergence, variables
+from distrnn.training.checkpoints import Arrays, Checkpoint, Position, record
+from distrnn.training.plan import BatchPlan
+from distrnn.training.prefetch import Prefetched, grouped
+from distrnn.training.schedules import learning_rate
+from distrnn.training.step import Steps, Taken
+from distrnn.training.strategy import ALONE, Member
 from distrnn.training.tasks import Task
 from distrnn.workflow.sections import Train
 
 PROGRESS_EVERY_S = 0.5
+CALL_S = 0.1
+MOST_STEPS_PER_CALL = 64
 OPTIMIZERS = {"adam": keras.optimizers.Adam, "rmsprop": keras.optimizers.RMSprop, "sgd": keras.optimizers.SGD}
 
 
@@ -41,81 +46,83 @@ class Hooks:
         stop_requested: asked as often.
         save: keeps a checkpoint; returns when it is safe.
         validate: loss (nats) and accuracy of the model on the validation split, or None where there is none.
+        agree: what worker 0 finds, told to all workers.
     """
 
     progress: Progress
     stop_requested: Callable[[], bool]
     save: Callable[[Checkpoint], None]
     validate: Callable[[keras.Model], tuple[float, float]] | None = None
+    agree: Callable[[Callable[[], Any]], Any] = lambda find: find()
 
 
 class Trainer:
-    """A model, its optimizer and the compiled step.
+    """A model, its optimizer and the compiled steps.
 
     Args:
         task: what is trained.
         train: the workflow's section.
-        plan: global batch and replicas.
-        strategy: over the worker's devices.
+        plan: global batch and replicas of all workers.
+        strategy: over the devices of all workers.
+        member: this worker among them.
         compile_with_xla: compile the step.
     """
 
-    def __init__(self, task: Task, train: Train, plan: BatchPlan, strategy: tf.distribute.Strategy, *, compile_with_xla: bool) -> None:
-        self.train = train
-        self._strategy = strategy
+    def __init__(
+        self,
+        task: Task,
+        train: Train,
+        plan: BatchPlan,
+        strategy: tf.distribute.Strategy,
+        *,
+        compile_with_xla: bool,
+        member: Member = ALONE,
+    ) -> None:
+        self.train, self._task, self._member = train, task, member
         keras.utils.set_random_seed(train.seed)
+        keras.config.set_dtype_policy(train.precision.replace("-", "_"))
         with strategy.scope():
             self.model = task.training_model(per_replica_batch_size=plan.per_replica_batch_size, replicas=plan.replicas)
-            self._optimizer = OPTIMIZERS[train.optimizer.name](train.optimizer.learning_rate)
-            self._optimizer.build(self.model.trainable_variables)
-        self._variables = variables.TrainingVariables(self.model, self._optimizer, strategy)
-        self._step = self._compile(task, plan, compile_with_xla)
+            optimizer = OPTIMIZERS[train.optimizer.name](train.optimizer.learning_rate, global_clipnorm=train.clip_norm)
+            if train.precision == "mixed-float16":
+                optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+            optimizer.build(self.model.trainable_variables)
+        keras.config.set_dtype_policy("float32")
+        self._variables = variables.TrainingVariables(
+            self.model,
+            optimizer,
+            strategy,
+            first_replica=member.rank * (plan.replicas // member.workers),
+            draws_random=task.draws_random,
+        )
+        self._steps = Steps(
+            task,
+            self.model,
+            optimizer,
+            strategy,
+            per_replica_batch_size=plan.per_replica_batch_size,
+            replicas_per_worker=plan.replicas // member.workers,
+            compile_with_xla=compile_with_xla,
+        )
+        self._size = 1 if train.steps_per_call == "auto" else train.steps_per_call
         self._best: Arrays | None = None
-
-    def _compile(self, task: Task, plan: BatchPlan, compile_with_xla: bool) -> Callable[..., Any]:
-        rows = plan.per_replica_batch_size
-
-        def replica_step(tokens: Any, labels: Any, weights: Any, global_labels: Any) -> Any:
-            if plan.replicas > 1:
-                replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-                tokens, labels, weights = (
-                    # [B, ...] -> [b, ...], the rows of this replica
-                    tf.slice(array, [replica * rows] + [0] * (array.shape.rank - 1), [rows, *array.shape[1:]])
-                    for array in (tokens, labels, weights)
-                )
-            with tf.GradientTape() as tape:
-                losses, hits = task.loss_and_hits(labels, self.model(tokens, training=True))
-                loss = tf.reduce_sum(losses * weights)
-                mean = loss / global_labels
-            self._optimizer.apply(tape.gradient(mean, self.model.trainable_variables), self.model.trainable_variables)
-            real_tokens = tf.cast(tf.math.count_nonzero(tokens), tf.float32)
-            return tf.stack([loss, tf.reduce_sum(hits * weights), tf.reduce_sum(weights), real_tokens])
-
-        compiled = tf.function(replica_step, jit_compile=True) if compile_with_xla else replica_step
-
-        def step(tokens: Any, labels: Any, weights: Any, totals: Any) -> Any:
-            sums = self._strategy.run(compiled, args=(tokens, labels, weights, tf.reduce_sum(weights)))
-            return totals + tf.cast(self._strategy.reduce("SUM", sums, axis=None), tf.float64)
-
-        compiled_step: Callable[..., Any] = tf.function(step)
-        return compiled_step
 
     def fit(self, batches: Batches, hooks: Hooks, checkpoint: Checkpoint | None = None) -> Position:
         """Train to the end, from the start or from a checkpoint; the model then holds the best epoch's weights if validation is watched.
 
         Args:
-            batches: the training split.
+            batches: this worker's part of the training split.
             hooks: the surroundings.
             checkpoint: where to go on.
         Returns:
             the last position; its history has one entry an epoch.
         Raises:
-            DivergedError: the loss is not finite.
+            DivergedError: the loss is not finite, or has exploded.
             Interrupted: a stop was requested; the checkpoint is saved.
         """
         position = Position()
         if checkpoint:
-            self._variables.restore(checkpoint.variables)
+            self._variables.restore(checkpoint.shared, checkpoint.own)
             self._best, position = checkpoint.best, checkpoint.position
         while not position.finished and position.epoch < self.train.epochs:
             position = self._epoch(batches, hooks, position)
@@ -123,71 +130,92 @@ class Trainer:
         if self._best is not None:
             variables.set_weights_from_arrays(self.model, self._best)
         if not all(np.isfinite(weight).all() for weight in self.model.get_weights()):
-            raise DivergedError("a weight is not finite after the last step. A smaller train.optimizer.learning_rate is the likely cure.")
+            raise DivergedError(f"a weight is not finite after the last step. {divergence.cure(self.train, self._task.model)}")
         return position
 
     def _checkpoint(self, position: Position) -> Checkpoint:
-        return Checkpoint(position, self._variables.capture(), self._best)
+        return Checkpoint(position, self._variables.shared(), self._variables.own(), self._best)
 
     def _epoch(self, batches: Batches, hooks: Hooks, position: Position) -> Position:
-        rate = learning_rate(self.train, position.epoch)
-        self._optimizer.learning_rate.assign(rate)
         if position.step == 0:
             variables.reset_recurrent_states(self.model)
-        position = self._steps(batches, hooks, position)
-        loss, accuracy = _means(position.totals)
-        validation_loss, validation_accuracy = hooks.validate(self.model) if hooks.validate else (None, None)
-        if validation_loss is not None and not math.isfinite(validation_loss):
-            raise DivergedError(_diverged("validation loss", validation_loss, position.epoch, position.step))
+        position, in_time = self._through(batches, hooks, position)
+        validation_loss, validation_accuracy = self._validated(hooks, position)
         entry = {
             "epoch": position.epoch,
-            "loss": loss,
-            "accuracy": accuracy,
+            "steps": position.step,
+            **self._figures(position),
             "validation_loss": validation_loss,
             "validation_accuracy": validation_accuracy,
-            "learning_rate": rate,
+            "learning_rate": learning_rate(self.train, position.epoch, position.step - 1, batches.steps),
             "seconds": position.seconds,
-            "tokens_per_s": position.totals[3] / position.seconds,
+            "data_wait_s": position.data_wait_s,
         }
         hooks.progress(self._event(position, entry, batches))
         stopping = self.train.early_stopping
-        watched = None if stopping is None else validation_accuracy if stopping.metric == "accuracy" else validation_loss
+        watched = stopping.metric if stopping else self.train.keep_best
         following, improved = record(
             position,
             entry,
-            watched,
-            larger_is_better=stopping is not None and stopping.metric == "accuracy",
+            None if watched is None else validation_accuracy if watched == "accuracy" else validation_loss,
+            larger_is_better=watched == "accuracy",
             patience=stopping.patience if stopping else None,
         )
         if improved:
             self._best = variables.weights_as_arrays(self.model)
-        return following
+        return following if in_time else replace(following, finished=True)
 
-    def _steps(self, batches: Batches, hooks: Hooks, position: Position) -> Position:
-        started = time.perf_counter() - position.seconds
-        told = saved = time.perf_counter()
-        totals = tf.constant(position.totals, tf.float64)
-        step = position.step
-        for batch in batches.epoch(position.epoch, position.step):
-            totals = self._step(batch.tokens, batch.labels, batch.weights, totals)
-            step += 1
-            now = time.perf_counter()
-            if now - told < PROGRESS_EVERY_S and step < batches.steps:
-                continue
-            told = now
-            current = position.at(step, _finite(totals.numpy(), position.epoch, step), now - started)
-            hooks.progress(self._event(current, self._running(current), batches))
-            if hooks.stop_requested():
-                hooks.save(self._checkpoint(current))
-                raise Interrupted
-            if self.train.checkpoint_every_s and now - saved >= self.train.checkpoint_every_s and step < batches.steps:
-                hooks.save(self._checkpoint(current))
-                saved = time.perf_counter()
-        return position.at(step, _finite(totals.numpy(), position.epoch, step), time.perf_counter() - started)
+    def _validated(self, hooks: Hooks, position: Position) -> tuple[float | None, float | None]:
+        validate = hooks.validate
+        if validate is None:
+            return None, None
+        loss, accuracy = hooks.agree(lambda: validate(self.model))
+        if not math.isfinite(loss):
+            cure = divergence.cure(self.train, self._task.model)
+            raise DivergedError(f"training diverged: the validation loss is {loss} in epoch {position.epoch + 1}. {cure}")
+        return loss, accuracy
 
-    def _running(self, position: Position) -> dict[str, Any]:
-        loss, accuracy = _means(position.totals)
-        return {"loss": loss, "accuracy": accuracy, "tokens_per_s": position.totals[3] / position.seconds}
+    def _through(self, batches: Batches, hooks: Hooks, position: Position) -> tuple[Position, bool]:
+        """All steps of the epoch that are left; whether the time was enough for them."""
+        clock = _Clock(self.train, position)
+        with Prefetched(grouped(batches.epoch(position.epoch, position.step), lambda: self._size)) as groups:
+            for group in clock.waiting(groups):
+                taken = self._take(group, position, batches, clock.wishes(hooks, leads=self._member.rank == 0))
+                position = position.at(position.step + len(taken.losses), taken.totals, clock.seconds, clock.waited)
+                self._adapt(clock, len(taken.losses))
+                last = position.step == batches.steps
+                if clock.is_time_to_tell() or last:
+                    hooks.progress(self._event(position, self._figures(position), batches))
+                stop, save, time_is_up = taken.flags
+                if stop:
+                    hooks.save(self._checkpoint(position))
+                    raise Interrupted
+                if time_is_up:
+                    return position, False
+                if save and not last:
+                    hooks.save(self._checkpoint(position))
+                    clock.saved()
+        return position, True
+
+    def _take(self, group: Any, position: Position, batches: Batches, flags: np.ndarray) -> Taken:
+        steps = range(position.step, position.step + len(group.tokens))
+        rates = np.array([learning_rate(self.train, position.epoch, step, batches.steps) for step in steps], np.float32)
+        taken = self._steps.take(group, rates, flags, np.array(position.totals))
+        where = {"epoch": position.epoch, "step": position.step}
+        divergence.check_losses(taken.losses.tolist(), self._task.loss_of_ignorance, **where, train=self.train, model=self._task.model)
+        return taken
+
+    def _adapt(self, clock: "_Clock", steps: int) -> None:
+        """Choose the steps of a call once their time is known; the first call compiles and says nothing."""
+        seconds = clock.lap()
+        if self.train.steps_per_call == "auto" and clock.laps == 2:
+            self._size = max(1, min(MOST_STEPS_PER_CALL, int(CALL_S * steps / max(seconds, 1e-6))))
+
+    def _figures(self, position: Position) -> dict[str, float]:
+        loss, hits, labels, tokens = position.totals
+        rows = labels / self._task.labels_of_row
+        seconds = max(position.seconds, 1e-9)
+        return {"loss": loss / labels, "accuracy": hits / labels, "tokens_per_s": tokens / seconds, "samples_per_s": rows / seconds}
 
     def _event(self, position: Position, figures: dict[str, Any], batches: Batches) -> Event:
         shown = {key: figures[key] for key in ("loss", "accuracy", "validation_loss", "tokens_per_s") if figures.get(key) is not None}
@@ -195,20 +223,59 @@ class Trainer:
         return Event("train", position.epoch * batches.steps + position.step, self.train.epochs * batches.steps, "steps", info)
 
 
-def _means(totals: Totals) -> tuple[float, float]:
-    loss, hits, labels, _ = totals
-    return loss / labels, hits / labels
+class _Clock:
+    """The times of one epoch, on this worker.
 
+    Args:
+        train: the workflow's section.
+        position: at its start, or where it goes on.
+    """
 
-def _finite(totals: np.ndarray, epoch: int, step: int) -> Totals:
-    loss, hits, labels, tokens = (float(total) for total in totals)
-    if not math.isfinite(loss):
-        raise DivergedError(_diverged("training loss", loss, epoch, step))
-    return loss, hits, labels, tokens
+    def __init__(self, train: Train, position: Position) -> None:
+        now = time.perf_counter()
+        self._train = train
+        self._started, self.waited = now - position.seconds, position.data_wait_s
+        self._before = sum(entry["seconds"] for entry in position.history)
+        self._told = self._saved = self._lap = now
+        self.laps = 0
 
+    @property
+    def seconds(self) -> float:
+        """Time spent in this epoch."""
+        return time.perf_counter() - self._started
 
-def _diverged(what: str, loss: float, epoch: int, step: int) -> str:
-    return (
-        f"the {what} is {loss} in epoch {epoch + 1}, step {step}. Expected a finite loss; "
-        "a smaller train.optimizer.learning_rate is the likely cure."
-    )
+    def waiting(self, items: Any) -> Iterator[Any]:
+        """The items, the time until each of them being counted."""
+        iterator = iter(items)
+        while True:
+            asked = time.perf_counter()
+            item = next(iterator, None)
+            self.waited += time.perf_counter() - asked
+            if item is None:
+                return
+            yield item
+
+    def wishes(self, hooks: Hooks, *, leads: bool) -> np.ndarray:
+        """Whether to stop, to save, and to end because the time is up: float32 [3]; the clock of worker 0 decides."""
+        due = self._train.checkpoint_every_s is not None and time.perf_counter() - self._saved >= self._train.checkpoint_every_s
+        up = self._train.max_time_s is not None and self._before + self.seconds >= self._train.max_time_s
+        return np.array([hooks.stop_requested(), leads and due, leads and up], np.float32)
+
+    def is_time_to_tell(self) -> bool:
+        """Whether progress is due; if so, the next is due later."""
+        now = time.perf_counter()
+        if now - self._told < PROGRESS_EVERY_S:
+            return False
+        self._told = now
+        return True
+
+    def saved(self) -> None:
+        """A checkpoint was kept."""
+        self._saved = time.perf_counter()
+
+    def lap(self) -> float:
+        """Seconds since the last lap."""
+        now = time.perf_counter()
+        seconds, self._lap = now - self._lap, now
+        self.laps += 1
+        return seconds

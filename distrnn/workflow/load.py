@@ -79,7 +79,7 @@ def validate(document: Mapping[str, Any], file: str, overridden: Sequence[str] =
     Raises:
         WorkflowError: with one line for each wrong key; its fields are those of the first.
     """
-    document = _with_default_task(document)
+    document = _with_default_kinds(document)
     try:
         workflow = Workflow.model_validate(document)
     except ValidationError as error:
@@ -96,11 +96,16 @@ def json_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
-def _with_default_task(document: Mapping[str, Any]) -> dict[str, Any]:
-    model = document.get("model")
-    if isinstance(model, Mapping) and "task" not in model:
-        return {**document, "model": {"task": "classifier", **model}}
-    return dict(document)
+def _with_default_kinds(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The document with the keys that tell one form of a section from another written out where they may be left out."""
+    document = dict(document)
+    for section, key, kind in (("model", "task", "classifier"), ("train.learning_rate_schedule", "type", "step")):
+        outer, _, inner = section.rpartition(".")
+        holder = document.get(outer) if outer else document
+        if isinstance(holder, Mapping) and isinstance(value := holder.get(inner), Mapping) and key not in value:
+            filled = {**holder, inner: {key: kind, **value}}
+            document = {**document, outer: filled} if outer else filled
+    return document
 
 
 def _error(problems: Sequence[Problem], file: str, overridden: Sequence[str]) -> WorkflowError:

@@ -4,8 +4,20 @@ from collections.abc import Iterator
 
 from distrnn.errors import UsageError
 from distrnn.refs import check_alias
+from distrnn.workflow.model_rules import model_problems
 from distrnn.workflow.problems import Problem, show
-from distrnn.workflow.sections import CORPUS_SOURCES, DOCUMENT_SOURCES, FILE_SOURCES, TABLE_SOURCES, PromotionRule, Tokenizer, Workflow
+from distrnn.workflow.sections import (
+    CORPUS_SOURCES,
+    DOCUMENT_SOURCES,
+    FILE_SOURCES,
+    TABLE_SOURCES,
+    CosineSchedule,
+    PromotionRule,
+    StepSchedule,
+    Tokenizer,
+    Workflow,
+)
+from distrnn.workflow.sweep_rules import problems as sweep_problems
 
 CLASSIFIER_METRICS = ("accuracy", "auc", "loss")
 LANGUAGE_METRICS = ("loss_nats", "bits_per_character", "perplexity")
@@ -17,7 +29,8 @@ RESERVED = "an alias; latest and v<digits> name versions by themselves"
 
 def problems(workflow: Workflow) -> list[Problem]:
     """Every rule that `workflow` breaks, in the order of the sections."""
-    return [*_data(workflow), *_splits(workflow), *_train(workflow), *_scaling(workflow), *_promotion(workflow)]
+    parts = (_data, _splits, model_problems, _train, _scaling, _promotion)
+    return [*(problem for part in parts for problem in part(workflow)), *sweep_problems(workflow.sweep)]
 
 
 def _data(workflow: Workflow) -> Iterator[Problem]:
@@ -107,25 +120,33 @@ def _splits(workflow: Workflow) -> Iterator[Problem]:
 
 def _train(workflow: Workflow) -> Iterator[Problem]:
     train = workflow.train
-    if train.early_stopping and workflow.validation_fraction == 0.0:
-        yield Problem(
-            "train.early_stopping", "a validation split to watch: set data.validation_fraction above 0", "data.validation_fraction 0"
-        )
+    for key in ("early_stopping", "keep_best"):
+        if getattr(train, key) and workflow.validation_fraction == 0.0:
+            expected = "a validation split to watch: set data.validation_fraction above 0"
+            yield Problem(f"train.{key}", expected, "data.validation_fraction 0")
+    if train.keep_best and train.early_stopping:
+        yield Problem("train.keep_best", "nothing beside train.early_stopping, which keeps the best epoch too", show(train.keep_best))
     schedule = train.learning_rate_schedule
-    late = [epoch for epoch in schedule.epochs if epoch >= train.epochs] if schedule else []
-    if late:
+    if isinstance(schedule, StepSchedule) and (late := [epoch for epoch in schedule.epochs if epoch >= train.epochs]):
         yield Problem("train.learning_rate_schedule.epochs", f"epochs below train.epochs ({train.epochs}), counted from 0", show(late[0]))
+    if isinstance(schedule, CosineSchedule) and schedule.warmup_epochs >= train.epochs:
+        expected = f"less than train.epochs ({train.epochs})"
+        yield Problem("train.learning_rate_schedule.warmup_epochs", expected, show(schedule.warmup_epochs))
 
 
 def _scaling(workflow: Workflow) -> Iterator[Problem]:
     scaling, batch = workflow.scaling, workflow.train.global_batch_size
-    replicas = scaling.replicas_per_worker
-    if replicas != "auto" and batch % replicas:
-        yield Problem("train.global_batch_size", f"a multiple of scaling.replicas_per_worker ({replicas})", show(batch))
+    known = 1 if scaling.replicas_per_worker == "auto" else scaling.replicas_per_worker
+    if batch % (known * scaling.workers):
+        factors = [f"scaling.{key} ({count})" for key, count in (("workers", scaling.workers), ("replicas_per_worker", known)) if count > 1]
+        yield Problem("train.global_batch_size", f"a multiple of {' times '.join(factors)}", show(batch))
     if scaling.device == "cpu" and scaling.gpus_per_worker not in ("auto", 0):
         yield Problem("scaling.gpus_per_worker", "nothing or 0 with scaling.device cpu", show(scaling.gpus_per_worker))
     if scaling.device == "gpu" and scaling.gpus_per_worker == 0:
         yield Problem("scaling.gpus_per_worker", "an integer of at least 1, or auto, with scaling.device gpu", "0")
+    if scaling.device == "cpu" and scaling.workers > 1 and known > 1:
+        expected = "1 or auto with several workers on CPU, where TensorFlow gives each worker one device: use more scaling.workers"
+        yield Problem("scaling.replicas_per_worker", expected, show(known))
 
 
 def _promotion(workflow: Workflow) -> Iterator[Problem]:

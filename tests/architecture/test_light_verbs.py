@@ -53,6 +53,7 @@ def loaded(tmp_path, registry, monkeypatch):
         ("--help",),
         ("--version",),
         ("init", "mine"),
+        ("sweep", "--help"),
         ("models", "list"),
         ("models", "show", "reviews@production"),
         ("models", "alias", "set", "reviews", "candidate", "1"),

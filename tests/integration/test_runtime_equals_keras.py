@@ -1,6 +1,8 @@
 """A published model gives in NumPy what it gives in Keras, within 1e-5, over random shapes, masks, lengths and carried states."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -48,18 +50,79 @@ def padded(generator: np.random.Generator, rows: int, length: int, padding: str)
     return tokens
 
 
+def either_padding(generator: np.random.Generator, rows: int, length: int) -> np.ndarray:
+    """`padded` before and after: int32 [2 · rows, length]."""
+    return np.concatenate([padded(generator, rows, length, padding) for padding in ("pre", "post")])
+
+
+KINDS = [
+    ("mlp", {}),
+    ("mlp", {"units": 9}),
+    ("mlp", {"units": 9, "activation": "tanh"}),
+    *((cell, {"units": 11, "activation": activation}) for cell in ("simple-rnn", "gru", "lstm") for activation in ("tanh", "relu")),
+    ("conv", {"units": 9}),
+    ("conv", {"units": 9, "activation": "tanh", "kernel_size": 4}),
+]
+
+
 @pytest.mark.parametrize("mask_zero", [False, True])
-@pytest.mark.parametrize("padding", ["pre", "post"])
-@pytest.mark.parametrize("seed", [1, 2])
-def test_a_classifier_predicts_the_same(tmp_path: Path, seed: int, padding: str, mask_zero: bool) -> None:
-    generator = np.random.default_rng(seed)
-    length, features, units = (int(size) for size in generator.integers(3, 24, 3))
-    section = ClassifierModel(type="lstm", sequence_length=length, mask_zero=mask_zero, embedding_dim=features, units=units, dropout=0.2)
+@pytest.mark.parametrize(("kind", "keys"), KINDS)
+def test_a_classifier_predicts_the_same(tmp_path: Path, kind: str, keys: dict[str, Any], mask_zero: bool) -> None:
+    section = ClassifierModel(type=kind, sequence_length=14, mask_zero=mask_zero, embedding_dim=6, dropout=0.2, **keys)
     model = build_classifier(section, vocabulary_size=VOCABULARY, head="probabilities")
-    network = published(model, tmp_path, seed)
-    tokens = padded(generator, 300, length, padding)
+    network = published(model, tmp_path, 1)
+    tokens = either_padding(np.random.default_rng(2), 300, 14)
 
     np.testing.assert_allclose(network.predict(tokens), model.predict_on_batch(tokens), rtol=0, atol=TOLERANCE)
+
+
+def swapped(array: np.ndarray, parts: int, first: int, second: int, axis: int = -1) -> np.ndarray:
+    """`array` with two of `parts` equal pieces exchanged."""
+    pieces = np.split(array, parts, axis=axis)
+    pieces[first], pieces[second] = pieces[second], pieces[first]
+    return np.concatenate(pieces, axis=axis)
+
+
+ALTERATIONS = {
+    "mlp": ("hidden", lambda arrays: {"kernel": swapped(arrays["kernel"], 14, 3, 4, axis=0)}),
+    "simple-rnn": ("simple_rnn", lambda arrays: {"recurrent_kernel": arrays["recurrent_kernel"].T}),
+    "gru": ("gru", lambda arrays: {key: swapped(array, 3, 0, 1) for key, array in arrays.items()}),
+    "lstm": ("lstm", lambda arrays: {key: swapped(array, 4, 1, 2) for key, array in arrays.items()}),
+    "conv": ("conv", lambda arrays: {"kernel": arrays["kernel"][::-1]}),
+}
+
+
+@pytest.mark.parametrize("kind", ALTERATIONS)
+def test_weights_in_another_order_would_be_noticed(tmp_path: Path, kind: str) -> None:
+    model = build_classifier(
+        ClassifierModel(type=kind, sequence_length=14, embedding_dim=6, units=9), vocabulary_size=VOCABULARY, head="probabilities"
+    )
+    published(model, tmp_path, 9)
+    layer, alter = ALTERATIONS[kind]
+    with np.load(tmp_path / "numpy" / "weights.npz") as stored:
+        weights = dict(stored)
+    own = {key.partition("/")[2]: array for key, array in weights.items() if key.startswith(f"{layer}/")}
+    weights |= {f"{layer}/{key}": array for key, array in alter(own).items()}
+    np.savez(tmp_path / "numpy" / "weights.npz", **weights)
+    tokens = padded(np.random.default_rng(10), 50, 14, "pre")
+
+    difference = np.abs(Network.load(tmp_path / "numpy").predict(tokens) - model.predict_on_batch(tokens)).max()
+
+    assert difference > 1000 * TOLERANCE
+
+
+@pytest.mark.parametrize("kind", ALTERATIONS)
+def test_a_mask_that_is_lost_would_be_noticed(tmp_path: Path, kind: str) -> None:
+    section = ClassifierModel(type=kind, sequence_length=14, embedding_dim=6, units=9, mask_zero=True)
+    model = build_classifier(section, vocabulary_size=VOCABULARY, head="probabilities")
+    published(model, tmp_path, 11)
+    file = tmp_path / "numpy" / "model.json"
+    file.write_text(file.read_text().replace('"mask_zero": true', '"mask_zero": false'))
+    tokens = padded(np.random.default_rng(12), 50, 14, "pre")
+
+    difference = np.abs(Network.load(tmp_path / "numpy").predict(tokens) - model.predict_on_batch(tokens)).max()
+
+    assert difference > 1000 * TOLERANCE
 
 
 @pytest.mark.parametrize("normalization", ["none", "batch"])
@@ -83,29 +146,33 @@ def test_a_stateful_language_model_goes_on_from_window_to_window_the_same(tmp_pa
         np.testing.assert_allclose(received, outputs, rtol=0, atol=TOLERANCE)
 
 
-def stacked(*, batch: int, length: int, stateful: bool, sequences: bool) -> keras.Model:
+CELLS = [keras.layers.SimpleRNN, keras.layers.GRU, keras.layers.LSTM]
+
+
+def stacked(cell: type[keras.layers.RNN], *, batch: int, length: int, stateful: bool, sequences: bool) -> keras.Model:
     layers = [
         keras.Input(batch_shape=(batch, length), dtype="int32"),
         keras.layers.Embedding(VOCABULARY, 6, mask_zero=True),
-        keras.layers.LSTM(9, return_sequences=True, stateful=stateful),
+        cell(9, return_sequences=True, stateful=stateful),
         keras.layers.BatchNormalization(),
-        keras.layers.LSTM(5, return_sequences=sequences, stateful=stateful),
+        cell(5, return_sequences=sequences, stateful=stateful),
         keras.layers.Dense(4, activation="softmax"),
     ]
     return keras.Sequential(layers)
 
 
-@pytest.mark.parametrize("padding", ["pre", "post"])
-def test_stacked_layers_under_a_mask_predict_the_same(tmp_path: Path, padding: str) -> None:
-    model = stacked(batch=40, length=12, stateful=False, sequences=False)
+@pytest.mark.parametrize("cell", CELLS)
+def test_stacked_layers_under_a_mask_predict_the_same(tmp_path: Path, cell: type[keras.layers.RNN]) -> None:
+    model = stacked(cell, batch=80, length=12, stateful=False, sequences=False)
     network = published(model, tmp_path, 5)
-    tokens = padded(np.random.default_rng(6), 40, 12, padding)
+    tokens = either_padding(np.random.default_rng(6), 40, 12)
 
     np.testing.assert_allclose(network.predict(tokens), model.predict_on_batch(tokens), rtol=0, atol=TOLERANCE)
 
 
-def test_a_mask_over_a_carried_state_gives_the_same(tmp_path: Path) -> None:
-    model = stacked(batch=8, length=6, stateful=True, sequences=True)
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_mask_over_a_carried_state_gives_the_same(tmp_path: Path, cell: type[keras.layers.RNN]) -> None:
+    model = stacked(cell, batch=8, length=6, stateful=True, sequences=True)
     network = published(model, tmp_path, 7)
     tokens = padded(np.random.default_rng(8), 8, 12, "pre")
     tokens[:, 6:8] = 0
@@ -116,21 +183,26 @@ def test_a_mask_over_a_carried_state_gives_the_same(tmp_path: Path) -> None:
         np.testing.assert_allclose(received, model.predict_on_batch(window), rtol=0, atol=TOLERANCE)
 
 
-def test_a_wrong_gate_order_would_be_noticed(tmp_path: Path) -> None:
-    section = ClassifierModel(type="lstm", sequence_length=8, embedding_dim=5, units=6)
-    model = build_classifier(section, vocabulary_size=VOCABULARY, head="probabilities")
-    published(model, tmp_path, 9)
-    with np.load(tmp_path / "numpy" / "weights.npz") as stored:
-        weights = dict(stored)
-    for key in ("lstm/kernel", "lstm/recurrent_kernel", "lstm/bias"):
-        i, f, c, o = np.split(weights[key], 4, axis=-1)
-        weights[key] = np.concatenate([i, c, f, o], axis=-1)
-    np.savez(tmp_path / "numpy" / "weights.npz", **weights)
-    tokens = padded(np.random.default_rng(10), 50, 8, "pre")
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: keras.layers.LayerNormalization(), "no NumPy form for the layer LayerNormalization"),
+        (lambda: keras.layers.Conv1D(2, 3), "no NumPy form for the layer Conv1D"),
+        (lambda: keras.layers.GRU(2, reset_after=False), "no NumPy form for the layer GRU"),
+        (lambda: keras.layers.LSTM(2, recurrent_activation="hard_sigmoid"), "no NumPy form for the layer LSTM"),
+    ],
+)
+def test_a_layer_that_numpy_would_compute_otherwise_is_not_published(tmp_path: Path, make: Callable[[], Any], message: str) -> None:
+    model = keras.Sequential([keras.Input((5,)), keras.layers.Embedding(9, 2), make()])
+    with pytest.raises(TypeError, match=message):
+        export(model, tmp_path)
 
-    difference = np.abs(Network.load(tmp_path / "numpy").predict(tokens) - model.predict_on_batch(tokens)).max()
 
-    assert difference > 1000 * TOLERANCE
+def test_an_operation_that_numpy_does_not_know_is_not_published(tmp_path: Path) -> None:
+    tokens = keras.Input((5,))
+    model = keras.Model(tokens, keras.ops.cumsum(keras.layers.Embedding(9, 2)(tokens), axis=1))
+    with pytest.raises(TypeError, match="no NumPy form for the operation Cumsum"):
+        export(model, tmp_path)
 
 
 @given(

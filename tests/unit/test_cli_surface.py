@@ -14,6 +14,7 @@ VERBS = {
     "plan",
     "run",
     "prepare",
+    "sweep",
     "datasets list",
     "datasets show",
     "datasets verify",
@@ -48,7 +49,7 @@ VERBS = {
     "doctor",
 }
 WITHOUT_REGISTRY = {
-    *("init", "plan", "prepare"),
+    *("init", "plan", "prepare", "sweep"),
     *(f"datasets {verb}" for verb in ("list", "show", "verify", "delete")),
     *(f"runs {verb}" for verb in ("list", "show", "report")),
     *(f"cache {verb}" for verb in ("list", "verify", "prune")),

@@ -13,9 +13,10 @@ import pytest
 from distrnn.errors import IntegrityError, NotFoundError
 from distrnn.runtime import Network
 from distrnn.runtime.form import MODEL_LIMIT_BYTES
-from fixtures_runtime import tiny_layers, write_form
+from fixtures_runtime import tiny_convolution, tiny_layers, tiny_mlp, write_form
 
 AGAIN = "Pull the model again, or publish it again."
+ORDER = "an embedding, then recurrent layers, a conv1d and a global_max_pooling1d, or a flatten, with other layers among them"
 NAMES = "embedding/embeddings, lstm_0/bias, lstm_0/kernel, lstm_0/recurrent_kernel, output/bias, output/kernel"
 
 
@@ -33,12 +34,18 @@ def set_key(layer: int, key: str, value: Any) -> Callable[[list[dict[str, Any]]]
     ("change", "message"),
     [
         (
+            set_key(1, "type", "attention"),
+            "model.json layer 'lstm_0': expected a type out of embedding, batch_normalization, simple_rnn, gru, lstm, conv1d, "
+            "global_max_pooling1d, flatten, dense. Received: 'attention'.",
+        ),
+        (
             set_key(1, "type", "gru"),
-            "model.json layer 'lstm_0': expected a type out of embedding, batch_normalization, lstm, dense. Received: 'gru'.",
+            "model.json layer 'lstm_0': expected the keys type, name, units, return_sequences, stateful, activation. "
+            "Received: type, name, units, return_sequences, stateful.",
         ),
         (
             set_key(1, "go_backwards", True),
-            "model.json layer 'lstm_0': expected the keys type, name, units, return_sequences, stateful. "
+            "model.json layer 'lstm_0': expected the keys type, name, units, return_sequences, stateful, activation. "
             "Received: type, name, units, return_sequences, stateful, go_backwards.",
         ),
         (
@@ -48,22 +55,26 @@ def set_key(layer: int, key: str, value: Any) -> Callable[[list[dict[str, Any]]]
         (set_key(1, "units", True), "model.json layer 'lstm_0': expected 'units' of type int. Received: True."),
         (set_key(1, "units", 0), "model.json layer 'lstm_0': expected 'units' from 1 to 1048576. Received: 0."),
         (
-            set_key(2, "activation", "relu"),
-            "model.json layer 'output': expected an activation out of linear, sigmoid, softmax. Received: 'relu'.",
+            set_key(2, "activation", "gelu"),
+            "model.json layer 'output': expected an activation out of linear, sigmoid, softmax, tanh, relu. Received: 'gelu'.",
+        ),
+        (
+            set_key(1, "activation", "sigmoid"),
+            "model.json layer 'lstm_0': expected an activation out of tanh, relu. Received: 'sigmoid'.",
         ),
         (set_key(2, "name", "lstm_0"), "model.json: expected layers with different names. Received: 'lstm_0' twice."),
         (set_key(2, "name", None), "model.json: expected layer 2 with a 'type' and a 'name'. Received: {RECEIVED}."),
         (
             lambda layers: layers.pop(0),
-            "model.json: expected an embedding, then other layers, one lstm at least. Received: lstm, dense.",
+            f"model.json: expected {ORDER}. Received: lstm, dense.",
         ),
         (
             lambda layers: layers.pop(1),
-            "model.json: expected an embedding, then other layers, one lstm at least. Received: embedding, dense.",
+            f"model.json: expected {ORDER}. Received: embedding, dense.",
         ),
         (
             lambda layers: layers.insert(1, {**layers[1], "name": "first", "return_sequences": False}),
-            "model.json layer 'first': expected return_sequences true before another lstm. Received: false.",
+            "model.json layer 'first': expected return_sequences true before another recurrent layer. Received: false.",
         ),
         (lambda layers: layers.clear(), "model.json: expected 'layers', a list of 1 to 256 layers. Received: []."),
     ],
@@ -73,6 +84,87 @@ def test_layers_that_make_no_sense(tmp_path: Path, change: Callable[[Any], objec
     change(layers)
     received = "{'type': 'dense', 'name': None, 'units': 1, 'activation': 'sigmoid'}"
     assert refusal(write_form(tmp_path, layers, weights)) == f"{message.replace('{RECEIVED}', received)} {AGAIN}"
+
+
+@pytest.mark.parametrize(
+    ("make", "change", "message"),
+    [
+        (
+            tiny_convolution,
+            lambda layers: layers.pop(2),
+            f"model.json: expected {ORDER}. Received: embedding, conv1d, dense.",
+        ),
+        (
+            tiny_convolution,
+            lambda layers: layers.pop(1),
+            f"model.json: expected {ORDER}. Received: embedding, global_max_pooling1d, dense.",
+        ),
+        (
+            tiny_convolution,
+            lambda layers: layers.insert(1, {**tiny_layers()[0][1], "return_sequences": True}),
+            f"model.json: expected {ORDER}. Received: embedding, lstm, conv1d, global_max_pooling1d, dense.",
+        ),
+        (
+            tiny_convolution,
+            set_key(1, "strides", 2),
+            "model.json layer 'conv': expected the keys type, name, units, kernel_size, activation. "
+            "Received: type, name, units, kernel_size, activation, strides.",
+        ),
+        (
+            tiny_convolution,
+            set_key(1, "kernel_size", 0),
+            "model.json layer 'conv': expected 'kernel_size' from 1 to 1048576. Received: 0.",
+        ),
+        (
+            tiny_convolution,
+            set_key(1, "activation", "linear"),
+            "model.json layer 'conv': expected an activation out of tanh, relu. Received: 'linear'.",
+        ),
+        (
+            tiny_mlp,
+            lambda layers: layers.insert(2, {**layers[1], "name": "again"}),
+            f"model.json: expected {ORDER}. Received: embedding, flatten, flatten, dense, dense.",
+        ),
+        (tiny_mlp, set_key(1, "steps", 1 << 21), "model.json layer 'flatten': expected 'steps' from 1 to 1048576. Received: 2097152."),
+        (tiny_mlp, set_key(1, "steps", 5), "weights.npz hidden/kernel: expected the shape [15, 4]. Received: [18, 4]."),
+    ],
+)
+def test_layers_without_recurrence_that_make_no_sense(
+    tmp_path: Path, make: Callable[[], Any], change: Callable[[Any], object], message: str
+) -> None:
+    layers, weights = make()
+    change(layers)
+    assert refusal(write_form(tmp_path, layers, weights)) == f"{message} {AGAIN}"
+
+
+@pytest.mark.parametrize(
+    ("cell", "key", "shape", "expected"),
+    [
+        ("simple_rnn", "kernel", (3, 16), "[3, 4]"),
+        ("gru", "kernel", (3, 16), "[3, 12]"),
+        ("gru", "bias", (12,), "[2, 12]"),
+    ],
+)
+def test_arrays_of_another_cell(tmp_path: Path, cell: str, key: str, shape: tuple[int, ...], expected: str) -> None:
+    layers, weights = tiny_layers(cell=cell, cell_activation="tanh")
+    weights[f"{cell}_0/{key}"] = np.zeros(shape, "f4")
+    message = f"weights.npz {cell}_0/{key}: expected the shape {expected}. Received: {list(shape)}. {AGAIN}"
+    assert refusal(write_form(tmp_path, layers, weights)) == message
+
+
+def test_a_kernel_of_another_window(tmp_path: Path) -> None:
+    layers, weights = tiny_convolution()
+    weights["conv/kernel"] = np.zeros((2, 3, 4), "f4")
+    assert refusal(write_form(tmp_path, layers, weights)) == (
+        f"weights.npz conv/kernel: expected the shape [3, 3, 4]. Received: [2, 3, 4]. {AGAIN}"
+    )
+
+
+def test_an_lstm_published_before_there_was_a_choice_is_one_of_tanh(tmp_path: Path) -> None:
+    tokens = np.array([[1, 2, 3]])
+    before = Network.load(write_form(tmp_path / "before", *tiny_layers())).predict(tokens)
+    after = Network.load(write_form(tmp_path / "after", *tiny_layers(cell_activation="tanh"))).predict(tokens)
+    np.testing.assert_array_equal(before, after)
 
 
 @pytest.mark.parametrize("epsilon", [0.0, -1.0, float("nan"), 2.0])

@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 
 from distrnn.errors import DataError
 from distrnn.runtime import Network, network
-from fixtures_runtime import reference, tiny_layers, write_form
+from fixtures_runtime import reference, tiny_convolution, tiny_layers, tiny_mlp, write_form
 
 TOLERANCE = 1e-5
+CELLS = ("simple_rnn", "gru", "lstm")
+RECURRENT = [{"cell": "lstm"}, *({"cell": cell, "cell_activation": name} for cell in CELLS for name in ("tanh", "relu"))]
 
 
 def random_tokens(rows: int, steps: int, ids: int, seed: int) -> np.ndarray:
@@ -24,6 +26,7 @@ def random_tokens(rows: int, steps: int, ids: int, seed: int) -> np.ndarray:
 
 
 @given(
+    cell=st.sampled_from(RECURRENT),
     units=st.lists(st.integers(1, 5), min_size=1, max_size=3).map(tuple),
     features=st.integers(1, 4),
     outputs=st.integers(1, 3),
@@ -36,13 +39,99 @@ def random_tokens(rows: int, steps: int, ids: int, seed: int) -> np.ndarray:
     seed=st.integers(0, 1000),
 )
 @settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_predict_equals_the_reference(tmp_path: Path, rows: int, steps: int, seed: int, **keys) -> None:
-    layers, weights = tiny_layers(seed=seed, **keys)
+def test_predict_equals_the_reference(tmp_path: Path, cell: dict[str, str], rows: int, steps: int, seed: int, **keys) -> None:
+    layers, weights = tiny_layers(seed=seed, **cell, **keys)
     tokens = random_tokens(rows, steps, 8, seed)
     predicted = Network.load(write_form(tmp_path, layers, weights)).predict(tokens)
 
     assert predicted.dtype == np.float32
     np.testing.assert_allclose(predicted, reference(layers, weights, tokens), rtol=0, atol=TOLERANCE)
+
+
+@given(
+    size=st.integers(1, 9),
+    features=st.integers(1, 4),
+    units=st.integers(1, 5),
+    activation=st.sampled_from(["tanh", "relu"]),
+    mask_zero=st.booleans(),
+    rows=st.integers(1, 6),
+    steps=st.integers(1, 7),
+    seed=st.integers(0, 1000),
+)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_convolution_equals_the_reference(tmp_path: Path, rows: int, steps: int, seed: int, **keys) -> None:
+    layers, weights = tiny_convolution(seed=seed, **keys)
+    tokens = random_tokens(rows, steps, 8, seed)
+    predicted = Network.load(write_form(tmp_path, layers, weights)).predict(tokens)
+
+    assert predicted.dtype == np.float32
+    np.testing.assert_allclose(predicted, reference(layers, weights, tokens), rtol=0, atol=TOLERANCE)
+
+
+@given(
+    features=st.integers(1, 4),
+    units=st.integers(1, 5),
+    activation=st.sampled_from(["linear", "tanh", "relu", "sigmoid"]),
+    mask_zero=st.booleans(),
+    rows=st.integers(1, 6),
+    steps=st.integers(1, 7),
+    seed=st.integers(0, 1000),
+)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_tokens_side_by_side_equal_the_reference(tmp_path: Path, rows: int, steps: int, seed: int, **keys) -> None:
+    layers, weights = tiny_mlp(seed=seed, steps=steps, **keys)
+    tokens = random_tokens(rows, steps, 8, seed)
+    predicted = Network.load(write_form(tmp_path, layers, weights)).predict(tokens)
+
+    assert predicted.dtype == np.float32
+    np.testing.assert_allclose(predicted, reference(layers, weights, tokens), rtol=0, atol=TOLERANCE)
+
+
+@given(tokens=st.lists(st.integers(1, 7), min_size=1, max_size=6), before=st.integers(0, 4), after=st.integers(0, 4))
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_padding_changes_nothing_for_a_masked_convolution(tmp_path: Path, tokens: list[int], before: int, after: int) -> None:
+    model = Network.load(write_form(tmp_path, *tiny_convolution(mask_zero=True, activation="tanh", size=4)))
+    padded = np.array([[0] * before + tokens + [0] * after])
+
+    np.testing.assert_allclose(model.predict(padded), model.predict(np.array([tokens])), rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("make", [tiny_convolution, tiny_mlp])
+@pytest.mark.parametrize("mask_zero", [False, True])
+def test_many_documents_read_at_once_keep_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make, mask_zero: bool) -> None:
+    monkeypatch.setattr(network, "BLOCK_FLOATS", 1000)
+    layers, weights = make(mask_zero=mask_zero)
+    tokens = random_tokens(400, 6, 8, 1)
+
+    predicted = Network.load(write_form(tmp_path, layers, weights)).predict(tokens)
+
+    np.testing.assert_allclose(predicted, reference(layers, weights, tokens), rtol=0, atol=TOLERANCE)
+
+
+def test_memory_for_a_convolution_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "BLOCK_FLOATS", 6 * 16 * 10)
+    model = Network.load(write_form(tmp_path, *tiny_convolution(units=4, size=3)))
+    rows = []
+    forward = Network.forward
+    monkeypatch.setattr(Network, "forward", lambda self, tokens, state: rows.append(len(tokens)) or forward(self, tokens, state))
+    model.predict(random_tokens(25, 6, 8, 1))
+
+    assert rows == [10, 10, 5]
+
+
+def test_an_mlp_reads_rows_of_one_length(tmp_path: Path) -> None:
+    model = Network.load(write_form(tmp_path, *tiny_mlp(steps=6)))
+    with pytest.raises(DataError) as caught:
+        model.predict(np.ones((2, 5), np.int32))
+    assert str(caught.value) == "this network reads rows of 6 tokens. Received: 5"
+
+
+@pytest.mark.parametrize("make", [tiny_convolution, tiny_mlp])
+def test_without_recurrence_there_is_no_state_to_go_on_from(tmp_path: Path, make) -> None:
+    model = Network.load(write_form(tmp_path, *make()))
+    with pytest.raises(DataError) as caught:
+        model.step(np.array([3]), model.initial_state(1))
+    assert str(caught.value) == ("this network has no recurrent layer, so it cannot go on from a state. Give whole rows to predict.")
 
 
 def test_more_rows_than_a_batch_keep_their_order(tmp_path: Path) -> None:
@@ -65,10 +154,16 @@ def test_a_vocabulary_too_large_for_a_table_predicts_the_same(tmp_path: Path, mo
     np.testing.assert_allclose(model.step(tokens[:, 0], model.initial_state(9))[0], expected[:, 0], rtol=0, atol=TOLERANCE)
 
 
-@given(cuts=st.sets(st.integers(1, 11)), mask_zero=st.booleans(), units=st.sampled_from([(4,), (4, 3)]), seed=st.integers(0, 1000))
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_sequence_cut_anywhere_goes_on_with_its_state(tmp_path: Path, cuts: set[int], mask_zero: bool, units, seed: int) -> None:
-    layers, weights = tiny_layers(sequences=True, outputs=5, activation="softmax", units=units, mask_zero=mask_zero, seed=seed)
+@given(
+    cuts=st.sets(st.integers(1, 11)),
+    cell=st.sampled_from(RECURRENT),
+    mask_zero=st.booleans(),
+    units=st.sampled_from([(4,), (4, 3)]),
+    seed=st.integers(0, 1000),
+)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_sequence_cut_anywhere_goes_on_with_its_state(tmp_path: Path, cuts: set[int], cell, mask_zero: bool, units, seed: int) -> None:
+    layers, weights = tiny_layers(sequences=True, outputs=5, activation="softmax", units=units, mask_zero=mask_zero, seed=seed, **cell)
     tokens = np.random.default_rng(seed).integers(1, 8, (3, 12), dtype=np.int32)
     model = Network.load(write_form(tmp_path, layers, weights))
     state, parts = model.initial_state(3), []
@@ -81,8 +176,9 @@ def test_a_sequence_cut_anywhere_goes_on_with_its_state(tmp_path: Path, cuts: se
 
 @pytest.mark.parametrize("mask_zero", [False, True])
 @pytest.mark.parametrize("units", [(4,), (4, 3)])
-def test_a_step_equals_a_window_of_one(tmp_path: Path, units: tuple[int, ...], mask_zero: bool) -> None:
-    layers, weights = tiny_layers(sequences=True, outputs=5, activation="softmax", units=units, mask_zero=mask_zero)
+@pytest.mark.parametrize("cell", RECURRENT)
+def test_a_step_equals_a_window_of_one(tmp_path: Path, cell: dict[str, str], units: tuple[int, ...], mask_zero: bool) -> None:
+    layers, weights = tiny_layers(sequences=True, outputs=5, activation="softmax", units=units, mask_zero=mask_zero, **cell)
     model, tokens = Network.load(write_form(tmp_path, layers, weights)), random_tokens(6, 7, 8, 3)
     by_step = by_window = model.initial_state(6)
     for position in range(7):
@@ -101,8 +197,9 @@ def test_a_step_leaves_the_state_it_was_given_as_it_was(tmp_path: Path) -> None:
     np.testing.assert_array_equal(first, again)
 
 
-def test_padding_that_rows_begin_with_is_computed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = Network.load(write_form(tmp_path, *tiny_layers()))
+@pytest.mark.parametrize("cell", RECURRENT)
+def test_padding_that_rows_begin_with_is_computed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cell: dict[str, str]) -> None:
+    model = Network.load(write_form(tmp_path, *tiny_layers(**cell)))
     tokens = np.array([[0] * 9 + [5], [0] * 10, [0] * 9 + [6]])
     model.predict(tokens)
     steps = []

@@ -6,17 +6,12 @@ from distrnn.errors import WorkflowError
 from distrnn.training.plan import (
     Placement,
     classifier_steps,
-    cudnn_obstacles,
     learning_rate,
-    parameter_counts,
     place,
     plan_batches,
     stream_steps,
 )
-from distrnn.workflow.sections import ClassifierModel, LanguageModel, StepSchedule, Train
-
-LSTM = {"task": "classifier", "type": "lstm", "sequence_length": 80}
-LANGUAGE = {"task": "language-model", "type": "lstm", "window": 8}
+from distrnn.workflow.sections import StepSchedule, Train
 
 
 def test_rows_of_a_batch_are_spread_evenly() -> None:
@@ -41,28 +36,6 @@ def test_nietzsche_has_1173_steps_of_64_windows_of_8() -> None:
 def test_the_learning_rate_changes_at_the_start_of_the_named_epochs() -> None:
     train = Train(epochs=5, learning_rate_schedule=StepSchedule(epochs=[2, 4], factor=0.1))
     assert [learning_rate(train, epoch) for epoch in range(5)] == pytest.approx([1e-3, 1e-3, 1e-4, 1e-4, 1e-5])
-
-
-def test_parameters_of_the_lesson_classifier() -> None:
-    counts = parameter_counts(ClassifierModel(**LSTM, embedding_dim=128, units=128), 20_000)
-    assert counts == {"embedding": 2_560_000, "lstm": 131_584, "output": 129}
-
-
-def test_parameters_of_the_lesson_language_model() -> None:
-    counts = parameter_counts(LanguageModel(**LANGUAGE, embedding_dim=42, units=256), 86)
-    assert counts == {"embedding": 3612, "batch_normalization": 168, "lstm": 306_176, "output": 22_102}
-
-
-def test_cudnn_is_prevented_by_name() -> None:
-    model = ClassifierModel(**LSTM, recurrent_dropout=0.2, mask_zero=True, padding="pre")
-    assert cudnn_obstacles(model) == [
-        "model.recurrent_dropout is not 0",
-        "model.mask_zero with model.padding pre (the mask must be right-padded)",
-    ]
-
-
-def test_cudnn_can_be_used_without_obstacles() -> None:
-    assert cudnn_obstacles(ClassifierModel(**LSTM)) == []
 
 
 AUTO = {"replicas": "auto", "cpus": "auto", "gpus": "auto"}

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from distrnn.errors import NotFoundError, WorkflowError
 from distrnn.workflow import load_workflow, overrides_as_mapping, storage_root, validate
+from distrnn.workflow.sections import Train
 from fixtures_workflow import CLASSIFIER, LANGUAGE_MODEL, changed
 
-TRAIN_KEYS = "epochs, global_batch_size, optimizer, learning_rate_schedule, early_stopping, seed, checkpoint_every_s, max_failures"
+TRAIN_KEYS = ", ".join(Train.model_fields)
 PLAIN = {"buckets": None, "ngrams": 1, "layout": "sequence", "boundaries": False}
 
 
@@ -199,14 +200,49 @@ def test_resolved_corpus_keeps_every_character_and_tests_on_a_tenth(tmp_path):
     assert data["tokenizer"] == {"level": "char", "vocabulary_size": None, **PLAIN, "case": "keep", "html": None}
 
 
+@pytest.mark.parametrize(
+    ("type_", "written"),
+    [
+        ("mlp", {}),
+        ("simple-rnn", {"units": 128, "activation": "tanh", "recurrent_initializer": "orthogonal"}),
+        ("gru", {"units": 128, "activation": "tanh", "recurrent_initializer": "orthogonal"}),
+        ("lstm", {"units": 128, "activation": "tanh", "recurrent_initializer": "orthogonal"}),
+        ("conv", {"units": 128, "kernel_size": 5, "activation": "relu"}),
+    ],
+)
+def test_resolved_model_writes_out_what_depends_on_its_type(file, type_, written):
+    model = load_workflow(file, [f"model.type={type_}"]).to_json()["model"]
+    assert model == {
+        "task": "classifier",
+        "type": type_,
+        "sequence_length": 80,
+        "padding": "pre",
+        "truncating": "pre",
+        "mask_zero": False,
+        "embedding_dim": 128,
+        **dict.fromkeys(("units", "kernel_size", "activation", "kernel_stddev", "recurrent_initializer")),
+        "dropout": 0.0,
+        "recurrent_dropout": 0.0,
+        **written,
+    }
+
+
+def test_hidden_layer_of_an_mlp_has_an_activation(file):
+    assert load_workflow(file, ["model.type=mlp", "model.units=9"]).to_json()["model"]["activation"] == "relu"
+
+
 @given(
     case=st.sampled_from([(CLASSIFIER, "word"), (CLASSIFIER, "char"), (LANGUAGE_MODEL, "char")]),
     validation=st.none() | st.floats(0, 0.5),
     size=st.none() | st.integers(4, 10**6),
     limit=st.none() | st.integers(1, 10**6),
+    type_=st.sampled_from(["mlp", "simple-rnn", "gru", "lstm", "conv"]),
+    units=st.none() | st.integers(1, 500),
 )
-def test_resolved_workflow_means_the_same(case, validation, size, limit):
+def test_resolved_workflow_means_the_same(case, validation, size, limit, type_, units):
     document, level = case
+    if document is CLASSIFIER:
+        document = changed(changed(document, "model.type", type_), "model.units", units)
     document = changed(changed(document, "data.validation_fraction", validation), "data.limit", limit)
     workflow = validate(changed(document, "data.tokenizer", {"level": level, "vocabulary_size": size}), "w.yaml")
     again = validate(workflow.resolved().model_dump(mode="json", by_alias=True), "w.yaml")

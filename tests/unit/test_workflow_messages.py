@@ -4,12 +4,17 @@ import pytest
 
 from distrnn.errors import WorkflowError
 from distrnn.workflow import validate
+from distrnn.workflow.sections import Train
 from fixtures_workflow import CLASSIFIER, LANGUAGE_MODEL, changed
 
-TOP_KEYS = "name, data, model, train, scaling, register, storage"
-TRAIN_KEYS = "epochs, global_batch_size, optimizer, learning_rate_schedule, early_stopping, seed, checkpoint_every_s, max_failures"
+TOP_KEYS = "name, data, model, train, scaling, register, storage, sweep"
+TRAIN_KEYS = ", ".join(Train.model_fields)
 TOKENIZER_KEYS = "level, vocabulary_size, buckets, ngrams, layout, boundaries, case, html"
-CLASSIFIER_KEYS = "task, type, sequence_length, padding, truncating, mask_zero, embedding_dim, units, dropout, recurrent_dropout"
+CLASSIFIER_KEYS = (
+    "task, type, sequence_length, padding, truncating, mask_zero, embedding_dim, units, kernel_size, activation, kernel_stddev, "
+    "recurrent_initializer, dropout, recurrent_dropout"
+)
+TYPES = "one of mlp, simple-rnn, gru, lstm, conv"
 LANGUAGE_KEYS = "task, type, window, embedding_dim, embedding_normalization, units, dropout, recurrent_dropout"
 METRICS = "accuracy, auc, loss, loss_nats, bits_per_character, perplexity"
 NAME = "a name of lower-case letters, digits, '.', '_' or '-', the first a letter or digit, 63 at most"
@@ -71,7 +76,8 @@ def test_key_that_is_no_text_is_unknown():
         ("data.source", "imbd", "one of imdb, nietzsche, synthetic-reviews, python-docs, csv, jsonl, parquet, text", '"imbd"'),
         ("data.path", 3, "a text", "3"),
         ("model.mask_zero", "no", "true or false", '"no"'),
-        ("model.type", "gru", "lstm", '"gru"'),
+        ("model.type", "gruu", TYPES, '"gruu"'),
+        ("model.kernel_stddev", 0, "a number above 0", "0"),
         ("model.task", "clasifier", "one of classifier, language-model", '"clasifier"'),
         ("model", [1], f"a section with the keys {CLASSIFIER_KEYS}", "[1]"),
         ("data.tokenizer", "word", f"a section with the keys {TOKENIZER_KEYS}", '"word"'),
@@ -91,12 +97,54 @@ def test_item_of_a_list_is_named_by_its_position():
     assert message(wrong) == "w.yaml: key 'train.learning_rate_schedule.epochs.1': expected an integer of at least 1. Received: \"x\""
 
 
+STEP_KEYS = "type, epochs, factor"
+COSINE_KEYS = "type, warmup_epochs, final_factor"
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        (
+            {"epochs": [1], "facto": 0.1},
+            f"unknown key 'train.learning_rate_schedule.facto'. Did you mean 'train.learning_rate_schedule.factor'? "
+            f"Expected one of {STEP_KEYS}.",
+        ),
+        (
+            {"type": "cosine", "warmup": 1},
+            "unknown key 'train.learning_rate_schedule.warmup'. Did you mean 'train.learning_rate_schedule.warmup_epochs'? "
+            f"Expected one of {COSINE_KEYS}.",
+        ),
+        (
+            {"type": "cosine", "factor": 0.1},
+            "unknown key 'train.learning_rate_schedule.factor'. Did you mean 'train.learning_rate_schedule.final_factor'? "
+            f"Expected one of {COSINE_KEYS}.",
+        ),
+        (
+            {"type": "one-cycle", "peak_at": 1},
+            "key 'train.learning_rate_schedule.peak_at': expected a number above 0 and below 1. Received: 1",
+        ),
+        (
+            {"type": "cosin"},
+            "key 'train.learning_rate_schedule.type': expected one of step, cosine, one-cycle. Received: \"cosin\"",
+        ),
+        ("cosine", f"key 'train.learning_rate_schedule': expected a section with the keys {STEP_KEYS}. Received: \"cosine\""),
+        (
+            {"factor": 0.1},
+            "key 'train.learning_rate_schedule.epochs': expected a list of 1 or more, each an integer of at least 1; the key is required. "
+            "Received: nothing",
+        ),
+    ],
+)
+def test_keys_of_a_schedule_are_those_of_its_type(schedule, expected):
+    assert message(changed(CLASSIFIER, "train.learning_rate_schedule", schedule)) == f"w.yaml: {expected}"
+
+
 @pytest.mark.parametrize(
     ("key", "expected"),
     [
         ("name", NAME),
         ("train.epochs", "an integer of at least 1"),
-        ("model.type", "lstm"),
+        ("model.type", TYPES),
         ("model.sequence_length", "an integer of at least 1"),
         ("train", f"a section with the keys {TRAIN_KEYS}"),
     ],

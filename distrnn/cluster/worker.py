@@ -1,0 +1,207 @@
+"""What Ray Train runs in each worker: find the others, go on from the newest whole checkpoint, train, and bring the finished model back.
+
+The last checkpoint of a run carries the finished model and its evaluation, so that a run that stopped between training and registration
+goes on from there. Ray Train replaces workers that die, and those whose neighbours died; every other failure is told through the mailbox,
+because trying it again would only fail again.
+"""
+
+import contextlib
+import json
+import os
+import socket
+import sys
+import tempfile
+import time
+import traceback
+import uuid
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import ray
+from ray import train
+from ray.train import CheckpointUploadMode
+from ray.train.collective import broadcast_from_rank_zero
+
+from distrnn.cluster.channel import WorkerSide
+from distrnn.cluster.checkpoint_store import CheckpointStore, newest_whole
+from distrnn.cluster.train_job import MODEL_FOLDER, OUTCOME_FILE, TrainJob
+from distrnn.errors import DistrnnError, StorageError
+from distrnn.progress import Event
+from distrnn.storage import open_store
+from distrnn.workflow import validate
+
+MEET_EVERY_S = 0.1
+
+
+def run_worker(config: dict[str, Any]) -> None:
+    """The function that Ray Train runs; `config` holds the `job` and the `mailbox`."""
+    job: TrainJob = config["job"]
+    mailbox = config["mailbox"]
+    if ray.get(mailbox.failure.remote()) is not None:
+        return  # a worker has failed for good, and Ray Train has started its neighbours again
+    _send_output_to(job.log_file)
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    os.environ.pop("TF_USE_LEGACY_KERAS", None)
+    try:
+        _Worker(job, mailbox).run()
+    except Exception as error:
+        if job.placement.workers > 1 and _is_of_the_group(error):
+            raise
+        traceback.print_exc()
+        ray.get(mailbox.fail.remote(_told(error)))
+        if job.placement.workers > 1:
+            raise
+
+
+def _told(error: Exception) -> DistrnnError:
+    if isinstance(error, DistrnnError):
+        return error
+    if isinstance(error, OSError):
+        return StorageError(f"training could not write or read a file: {error}")
+    return DistrnnError(f"training failed: {type(error).__name__}: {first_line(error)}")
+
+
+def _is_of_the_group(error: Exception) -> bool:
+    """Whether it is the loss of another worker, which TensorFlow and Ray tell in many ways."""
+    import tensorflow as tf
+
+    return isinstance(error, tf.errors.OpError | ray.exceptions.RayError)
+
+
+def first_line(error: BaseException) -> str:
+    """The last line of a message that may be a traceback, cut to 300 characters."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1][:300] if lines else type(error).__name__
+
+
+def meet(mailbox: Any, group: str, rank: int, workers: int) -> list[str]:
+    """Addresses of all workers of a group by rank, for TensorFlow to connect them; returns when the last of them has come."""
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        address = f"{ray.util.get_node_ip_address()}:{probe.getsockname()[1]}"
+    ray.get(mailbox.arrive.remote(group, rank, address))
+    while len(addresses := ray.get(mailbox.arrived.remote(group))) < workers:
+        time.sleep(MEET_EVERY_S)
+    return [addresses[at] for at in range(workers)]
+
+
+class _Worker:
+    """One worker of a job."""
+
+    def __init__(self, job: TrainJob, mailbox: Any) -> None:
+        self._job, self._mailbox = job, mailbox
+        self._rank = train.get_context().get_world_rank()
+        self._side = WorkerSide(mailbox)
+        self._store = open_store(job.storage)
+        self._checkpoints = CheckpointStore(self._store, job.run_folder)
+        self._group: str = broadcast_from_rank_zero(uuid.uuid4().hex[:8])
+
+    def run(self) -> None:
+        """Everything; ends early where training is finished or was interrupted."""
+        from distrnn.cluster import outcome
+        from distrnn.data.dataset import open_dataset
+        from distrnn.training.job import train_and_export
+        from distrnn.training.loop import Hooks, Interrupted
+        from distrnn.training.strategy import Member
+
+        last = self._last()
+        if last is not None and self._is_final(last):
+            self._report(last, {"finished": True})
+            return
+        workers = self._job.placement.workers
+        member = Member(self._rank, meet(self._mailbox, self._group, self._rank, workers) if workers > 1 else ())
+        workflow = validate(self._job.workflow, "workflow")
+        dataset = open_dataset(self._store, self._job.fingerprint)
+        leads = self._rank == 0
+        hooks = Hooks(
+            progress=self._side.progress if leads else _unheard,
+            stop_requested=self._side.stop_requested if leads else lambda: False,
+            save=self._save,
+            agree=self._agree if member.workers > 1 else lambda find: find(),
+        )
+        with tempfile.TemporaryDirectory(prefix="distrnn-") as temporary:
+            model = Path(temporary, MODEL_FOLDER)
+            model.mkdir()
+            try:
+                result = train_and_export(workflow, dataset, self._job.placement, hooks, self._read(last), model, member)
+            except Interrupted:
+                return
+            name = f"finished-{self._group}"
+            if result is not None:
+                document = outcome.describe(workflow, dataset, result, model)
+                Path(temporary, OUTCOME_FILE).write_text(json.dumps(document), encoding="utf-8")
+                self._checkpoints.put(name, Path(temporary))
+            self._report(name, {"finished": True})
+
+    def _agree(self, find: Callable[[], Any]) -> Any:
+        return broadcast_from_rank_zero(find() if self._rank == 0 else None)
+
+    def _last(self) -> str | None:
+        """The newest checkpoint that is whole; worker 0 looks for it."""
+
+        def find() -> str | None:
+            reported = [PurePosixPath(report.checkpoint.path).name for report in train.get_all_reported_checkpoints() if report.checkpoint]
+            found = newest_whole(reported, self._check, self._tell)
+            if reported and found is None:
+                self._tell("no checkpoint of this run can be used; training starts over")
+            return found
+
+        found: str | None = self._agree(find)
+        return found
+
+    def _check(self, name: str) -> None:
+        if not self._is_final(name):
+            self._read(name)
+
+    def _is_final(self, name: str) -> bool:
+        with self._checkpoints.opened(name) as folder:
+            return Path(folder, OUTCOME_FILE).exists()
+
+    def _read(self, name: str | None) -> Any:
+        from distrnn.training import checkpoints
+
+        if name is None:
+            return None
+        with self._checkpoints.opened(name) as folder:
+            return checkpoints.read(folder)
+
+    def _save(self, checkpoint: Any) -> None:
+        """Keep a checkpoint; one worker that cannot goes on without it, because the next may succeed."""
+        from distrnn.training import checkpoints
+
+        position, placement = checkpoint.position, self._job.placement
+        name = f"epoch-{position.epoch + 1:05d}-step-{position.step:08d}-{self._group}"
+        with tempfile.TemporaryDirectory(prefix="distrnn-checkpoint-") as temporary:
+            try:
+                checkpoints.write(Path(temporary), checkpoint, rank=self._rank, workers=placement.workers)
+                self._checkpoints.put(name, Path(temporary))
+            except (DistrnnError, OSError) as error:
+                if placement.workers > 1:
+                    raise
+                self._tell(f"a checkpoint could not be written ({first_line(error)}); training goes on, the one before it counts")
+                return
+        self._report(name, {"epoch": position.epoch})
+
+    def _report(self, name: str, figures: dict[str, Any]) -> None:
+        storage = train.get_context().get_storage()
+        checkpoint = train.Checkpoint(f"{storage.experiment_fs_path}/{name}", storage.storage_filesystem)
+        train.report(figures, checkpoint=checkpoint, checkpoint_upload_mode=CheckpointUploadMode.NO_UPLOAD)
+
+    def _tell(self, message: str) -> None:
+        self._side.progress(Event("train", 0, None, "", {"message": message}))
+
+
+def _unheard(_event: Event) -> None:
+    """Worker 0 speaks for all."""
+
+
+def _send_output_to(log_file: str | None) -> None:
+    """TensorFlow writes to the file descriptors themselves, so those are pointed at the run's log."""
+    if log_file is None:
+        return
+    with contextlib.suppress(OSError), Path(log_file).open("a", encoding="utf-8") as file:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)

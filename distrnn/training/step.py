@@ -1,0 +1,156 @@
+"""Steps of training, several to a call: what one replica computes, how replicas are brought together, and the optimizer's update.
+
+Each replica takes its rows of the batch and computes the gradient of the loss summed over its labels, divided by the labels that a full
+batch has. Gradients and figures are added up over all replicas in one reduction, and scaled to the labels that the batch really had; then
+every replica makes the same update, clipped, if at all, by the norm of the whole gradient. So any number of replicas takes the same step, a
+short last batch included (its missing rows weigh nothing).
+
+The update is made outside of the replicas: Keras clips before it reduces when it is called within them (keras 3.15), and then each replica
+clips its own part.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from distrnn.data.batches import Batch
+from distrnn.training.tasks import Task
+
+FIGURES = 4  # loss (nats), hits, labels, tokens
+FLAGS = 3
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a call did.
+
+    Shapes: K steps.
+
+    Attributes:
+        losses: float32 [K], mean loss of each step, in nats.
+        totals: float64 [4], loss, hits, labels and tokens added up since the epoch's start.
+        flags: what the workers wish, added up: bool [3].
+    """
+
+    losses: npt.NDArray[np.float32]
+    totals: npt.NDArray[np.float64]
+    flags: npt.NDArray[np.bool_]
+
+
+class Steps:
+    """The compiled steps of a model under a strategy.
+
+    Shapes: K steps of a call, b rows of this worker's part of a batch, L tokens of a row.
+
+    Args:
+        task: what is trained.
+        model: giving logits.
+        optimizer: built.
+        strategy: that both were made under.
+        per_replica_batch_size: rows of a replica.
+        replicas_per_worker: this worker's replicas.
+        compile_with_xla: compile gradient and update.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        model: keras.Model,
+        optimizer: keras.optimizers.Optimizer,
+        strategy: tf.distribute.Strategy,
+        *,
+        per_replica_batch_size: int,
+        replicas_per_worker: int,
+        compile_with_xla: bool,
+    ) -> None:
+        self._task, self._model, self._optimizer, self._strategy = task, model, optimizer, strategy
+        self._rows = per_replica_batch_size
+        self._full_labels = per_replica_batch_size * strategy.num_replicas_in_sync * task.labels_of_row
+        self._local_replicas, self._is_distributed = replicas_per_worker, strategy.num_replicas_in_sync > 1
+        self._gradient: Callable[..., Any] = self._gradient_of_rows
+        self._update: Callable[..., Any] = self._apply
+        if compile_with_xla:
+            self._gradient, self._update = (tf.function(part, jit_compile=True) for part in (self._gradient, self._update))
+        self._call: Callable[..., Any] | None = None
+
+    def take(self, group: Batch, rates: npt.NDArray[np.float32], flags: npt.NDArray[np.float32], totals: npt.NDArray[np.float64]) -> Taken:
+        """Take the steps of a group of batches.
+
+        Args:
+            group: tokens [K, b, L], labels [K, b, ...], weights [K, b, ...].
+            rates: float32 [K], the learning rate of each step.
+            flags: float32 [3], what this worker wishes.
+            totals: float64 [4], those before.
+        """
+        if self._call is None:
+            self._call = self._compiled(group)
+        taken = self._call(*group, rates, flags, totals)
+        losses, new_totals, wishes = (value.numpy() for value in taken)
+        return Taken(losses, new_totals, wishes > 0)
+
+    def _compiled(self, group: Batch) -> Callable[..., Any]:
+        # the number of steps changes at the end of an epoch
+        specs = [tf.TensorSpec([None, *array.shape[1:]], array.dtype) for array in group]
+        specs += [tf.TensorSpec([None], tf.float32), tf.TensorSpec([FLAGS], tf.float32), tf.TensorSpec([FIGURES], tf.float64)]
+        function: Callable[..., Any] = tf.function(self._several, input_signature=specs)
+        return function
+
+    def _several(self, tokens: Any, labels: Any, weights: Any, rates: Any, flags: Any, totals: Any) -> Any:
+        steps = tf.shape(tokens)[0]
+        losses = tf.TensorArray(tf.float32, steps)
+        wishes = flags
+        for step in tf.range(steps):
+            self._optimizer.learning_rate.assign(rates[step])
+            figures = self._one(tokens[step], labels[step], weights[step], flags)
+            losses = losses.write(step, figures[0] / figures[2])
+            totals += tf.cast(figures[:FIGURES], tf.float64)
+            wishes = figures[FIGURES:]
+        return losses.stack(), totals, wishes
+
+    def _one(self, tokens: Any, labels: Any, weights: Any, flags: Any) -> Any:
+        if not self._is_distributed:
+            *gradients, figures = self._gradient(tokens, labels, weights)
+            figures = tf.concat([figures, flags], 0)
+        else:
+            summed = self._strategy.run(self._replica, args=(tokens, labels, weights, flags))
+            # equal on all replicas: the first of them speaks for all
+            *gradients, figures = [self._strategy.experimental_local_results(value)[0] for value in summed]
+        self._update(gradients, self._full_labels / figures[2])
+        return figures
+
+    def _replica(self, tokens: Any, labels: Any, weights: Any, flags: Any) -> Any:
+        context = tf.distribute.get_replica_context()
+        replica = context.replica_id_in_sync_group % self._local_replicas
+        rows = (
+            # [b, ...] -> [b / replicas, ...], the rows of this replica
+            tf.slice(array, [replica * self._rows] + [0] * (array.shape.rank - 1), [self._rows, *array.shape[1:]])
+            for array in (tokens, labels, weights)
+        )
+        *gradients, figures = self._gradient(*rows)
+        wishes = tf.where(tf.equal(replica, 0), flags, tf.zeros_like(flags))
+        summed = context.all_reduce(tf.distribute.ReduceOp.SUM, [*gradients, tf.concat([figures, wishes], 0)])
+        return tuple(summed)
+
+    def _gradient_of_rows(self, tokens: Any, labels: Any, weights: Any) -> Any:
+        """Gradients of all weights, dense, and float32 [4]: loss, hits, labels, tokens."""
+        variables = [variable.value for variable in self._model.trainable_variables]
+        with tf.GradientTape() as tape:
+            losses, hits = self._task.loss_and_hits(labels, self._model(tokens, training=True))
+            loss = tf.reduce_sum(losses * weights)
+            scaled = self._scaled(loss / self._full_labels)
+        gradients = [tf.convert_to_tensor(gradient) for gradient in tape.gradient(scaled, variables)]
+        real_tokens = tf.cast(tf.math.count_nonzero(tokens), tf.float32)
+        return [*gradients, tf.stack([loss, tf.reduce_sum(hits * weights), tf.reduce_sum(weights), real_tokens])]
+
+    def _scaled(self, loss: Any) -> Any:
+        """The loss as the optimizer wants it: float16 needs a larger one, so that no gradient vanishes."""
+        return self._optimizer.scale_loss(loss)
+
+    def _apply(self, gradients: Any, factor: Any) -> None:
+        """Update the weights with gradients of a full batch's mean loss, times `factor` for a batch that was not full."""
+        self._optimizer.apply([gradient * factor for gradient in gradients], self._model.trainable_variables)

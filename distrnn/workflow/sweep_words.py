@@ -1,0 +1,27 @@
+"""How the combinations of a sweep are named wherever they are shown."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from distrnn.workflow.problems import show
+
+
+def short_names(keys: Sequence[str]) -> dict[str, str]:
+    """The shortest endings of dotted keys that tell them apart: `units` for `model.units`."""
+    names = {}
+    for key in keys:
+        parts = key.split(".")
+        endings = [".".join(parts[-count:]) for count in range(1, len(parts) + 1)]
+        names[key] = next(end for end in endings if sum(f".{other}".endswith(f".{end}") for other in keys) == 1)
+    return names
+
+
+def label(values: Mapping[str, Any]) -> str:
+    """A combination in one line, for instance `units=5, activation=relu`."""
+    names = short_names(list(values))
+    return ", ".join(f"{names[key]}={shown(value)}" for key, value in values.items())
+
+
+def shown(value: Any) -> str:
+    """A value of the grid as it is written in a workflow; none means the default."""
+    return value if isinstance(value, str) else "default" if value is None else show(value)

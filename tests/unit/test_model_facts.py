@@ -1,0 +1,67 @@
+"""What is known of a model before it is built: its parameters, and what keeps cuDNN away."""
+
+from typing import Any
+
+import pytest
+
+from distrnn.training.model_facts import cudnn_obstacles, parameter_counts
+from distrnn.workflow.sections import ClassifierModel, LanguageModel
+
+LANGUAGE = {"task": "language-model", "type": "lstm", "window": 8}
+
+
+def classifier(type_: str, **keys: Any) -> ClassifierModel:
+    return ClassifierModel(type=type_, sequence_length=80, **keys)
+
+
+def test_parameters_of_the_lesson_classifier() -> None:
+    counts = parameter_counts(classifier("lstm", embedding_dim=128, units=128), 20_000)
+    assert counts == {"embedding": 2_560_000, "lstm": 131_584, "output": 129}
+
+
+def test_parameters_of_the_lesson_language_model() -> None:
+    counts = parameter_counts(LanguageModel(**LANGUAGE, embedding_dim=42, units=256), 86)
+    assert counts == {"embedding": 3612, "batch_normalization": 168, "lstm": 306_176, "output": 22_102}
+
+
+@pytest.mark.parametrize(
+    ("type_", "keys", "counts"),
+    [
+        ("simple-rnn", {"units": 32}, {"simple_rnn": 32 * (32 + 32 + 1), "output": 33}),
+        ("gru", {"units": 32}, {"gru": 3 * 32 * (32 + 32 + 2), "output": 33}),
+        ("conv", {"units": 32, "kernel_size": 3}, {"conv": (3 * 32 + 1) * 32, "output": 33}),
+        ("conv", {}, {"conv": (5 * 32 + 1) * 128, "output": 129}),
+        ("mlp", {"units": 16}, {"hidden": (80 * 32 + 1) * 16, "output": 17}),
+        ("mlp", {}, {"output": 80 * 32 + 1}),
+    ],
+)
+def test_parameters_of_each_type(type_: str, keys: dict[str, Any], counts: dict[str, int]) -> None:
+    assert parameter_counts(classifier(type_, embedding_dim=32, **keys), 1000) == {"embedding": 32_000, **counts}
+
+
+def test_cudnn_is_prevented_by_name() -> None:
+    model = classifier("gru", activation="relu", recurrent_dropout=0.2, mask_zero=True, padding="pre")
+    assert cudnn_obstacles(model) == [
+        "model.activation is not tanh",
+        "model.recurrent_dropout is not 0",
+        "model.mask_zero with model.padding pre (the mask must be right-padded)",
+    ]
+
+
+def test_cudnn_is_prevented_in_a_language_model_by_recurrent_dropout() -> None:
+    assert cudnn_obstacles(LanguageModel(**LANGUAGE, recurrent_dropout=0.2)) == ["model.recurrent_dropout is not 0"]
+
+
+@pytest.mark.parametrize("type_", ["gru", "lstm"])
+@pytest.mark.parametrize("keys", [{}, {"activation": "tanh", "dropout": 0.5}, {"mask_zero": True, "padding": "post"}])
+def test_cudnn_can_be_used_without_obstacles(type_: str, keys: dict[str, Any]) -> None:
+    assert cudnn_obstacles(classifier(type_, **keys)) == []
+
+
+def test_a_simple_rnn_has_no_kernel_of_cudnn() -> None:
+    assert cudnn_obstacles(classifier("simple-rnn", recurrent_dropout=0.2)) == ["model.type simple-rnn has no fused kernel"]
+
+
+@pytest.mark.parametrize("type_", ["mlp", "conv"])
+def test_nothing_is_in_the_way_where_nothing_is_recurrent(type_: str) -> None:
+    assert cudnn_obstacles(classifier(type_, mask_zero=True)) == []
