@@ -19,9 +19,10 @@ class Event:
         done: how much of the stage is done, in `unit`.
         total: all there is to do, in `unit`; None while nobody knows.
         unit: what is counted, for instance "chunks", "steps" or "examples".
-        info: figures at this moment. `epoch` and `step` count from 1, `loss` and `validation_loss` are in nats, `tokens_per_s` is over all
-            replicas; `documents` are those read so far, `bytes_per_s` of their text over all actors; keys that do not apply are absent.
-            `message`, a text, is shown as it is.
+        info: figures at this moment. `epoch` and `step` count from 1, `loss` and `validation_loss` are in nats, `tokens_per_s` and
+            `samples_per_s` are over all replicas, `data_wait_s` is the wait for batches in this epoch so far, `step_s` the time of one of
+            the last steps; `documents` are those read so far, `bytes_per_s` of their text over all actors; keys that do not apply are
+            absent. `message`, a text, is shown as it is.
     """
 
     stage: str

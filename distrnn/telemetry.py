@@ -50,6 +50,21 @@ METRICS: tuple[MetricSpec, ...] = (
     MetricSpec(
         "distrnn_train_tokens_per_second", "gauge", "tokens_per_second", ("workflow",), "Tokens trained on in a second, over all replicas."
     ),
+    MetricSpec("distrnn_train_loss_nats", "gauge", "nats", ("workflow",), "Mean training loss of the epoch so far."),
+    MetricSpec(
+        "distrnn_train_accuracy_ratio", "gauge", "ratio", ("workflow",), "Share of labels of the epoch so far that were guessed rightly."
+    ),
+    MetricSpec(
+        "distrnn_train_step_duration_seconds",
+        "gauge",
+        "seconds",
+        ("workflow",),
+        "Time of one of the last training steps, the wait for its batch included.",
+    ),
+    MetricSpec("distrnn_train_data_wait_seconds_total", "counter", "seconds", ("workflow",), "Time that training waited for batches."),
+    MetricSpec(
+        "distrnn_train_checkpoint_seconds_total", "counter", "seconds", ("workflow",), "Time that training spent on writing checkpoints."
+    ),
     MetricSpec(
         "distrnn_eval_accuracy_ratio",
         "gauge",

@@ -86,7 +86,8 @@ def worker(config: dict[str, Any]) -> None:
     strategy = make_strategy(Placement("cpu", 1, 0, 1, workers), member)
     found = {case: trained(case, strategy, replicas=workers, member=member) for case in CASES}
     if rank == 0:
-        np.savez(config["file"], **{f"{case}/{index:03d}": weight for case, weights in found.items() for index, weight in enumerate(weights)})
+        arrays = {f"{case}/{index:03d}": weight for case, weights in found.items() for index, weight in enumerate(weights)}
+        np.savez(config["file"], **arrays)
 
 
 def loaded(file: Path) -> dict[str, list[np.ndarray]]:

@@ -89,9 +89,9 @@ def sweep(
 
 def sweep_blocks(document: Mapping[str, Any]) -> Iterator[Block]:
     """The document of `sweep --json` as a person reads it."""
-    from distrnn.workflow.sweep_words import short_names, shown
+    from distrnn.workflow.sweep_words import short_names, shown, varied
 
-    names = short_names(list(document["grid"]))
+    names = short_names(varied(document["grid"]))
     failed = any(trial["error"] for trial in document["trials"])
     columns = [
         *names.values(),

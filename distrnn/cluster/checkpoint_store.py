@@ -1,11 +1,12 @@
 """The checkpoints of a run in its storage: each a folder of files that every worker brings its own part of.
 
-Ray Train keeps the list (which there are, which is the last, which are too old); the files go through our own storage, whose writes are
-whole or not there and are tried again where that helps.
+The files go through our own storage, whose writes are whole or not there and are tried again where that helps. Ray Train keeps a list of its
+own, for what it deletes; where a run goes on is decided by what the storage holds, so a list that is lost costs no work.
 """
 
+import hashlib
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
@@ -13,7 +14,7 @@ from distrnn.errors import DistrnnError, IntegrityError
 from distrnn.storage import Store
 
 FOLDER = "checkpoints"
-LAST_WRITTEN = "position.json"
+LAST_WRITTEN = ("position.json", "outcome.json")
 
 
 class CheckpointStore:
@@ -28,13 +29,18 @@ class CheckpointStore:
         self._store = store
         self._prefix = f"{run_folder}/{FOLDER}"
 
+    def names(self) -> list[str]:
+        """All checkpoints that worker 0 has written to the end, oldest first: their names begin with the epoch and the step."""
+        keys = (PurePosixPath(entry.key.removeprefix(f"{self._prefix}/")) for entry in self._store.list(f"{self._prefix}/"))
+        return sorted(str(key.parent) for key in keys if len(key.parts) == 2 and key.name in LAST_WRITTEN)
+
     def put(self, name: str, folder: Path) -> None:
         """Bring the files of `folder` into checkpoint `name`.
 
         Raises:
             DistrnnError: a file could not be written; those that were are removed as far as possible.
         """
-        files = sorted((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.name == LAST_WRITTEN)
+        files = sorted((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.name in LAST_WRITTEN)
         keys = [f"{self._prefix}/{name}/{path.relative_to(folder).as_posix()}" for path in files]
         try:
             for key, path in zip(keys, files, strict=True):
@@ -66,6 +72,24 @@ class CheckpointStore:
             yield Path(temporary)
 
 
+def digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file below `folder`, by its path in it."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def check_digests(folder: Path, expected: Mapping[str, str]) -> None:
+    """See that `folder` holds what it held when its digests were taken.
+
+    Raises:
+        IntegrityError: it does not; names the first file that differs.
+    """
+    found = digests(folder)
+    for name in [*expected, *found]:
+        if expected.get(name) != found.get(name):
+            raise IntegrityError(f"its file {name} is not what was written")
+
+
 def newest_whole(names: Sequence[str], check: Callable[[str], object], tell: Callable[[str], None]) -> str | None:
     """The newest checkpoint that can be read, saying of each that cannot.
 
@@ -74,11 +98,12 @@ def newest_whole(names: Sequence[str], check: Callable[[str], object], tell: Cal
         check: raises IntegrityError for a damaged one.
         tell: takes a message.
     """
-    for name in reversed(names):
+    for index, name in reversed(list(enumerate(names))):
         try:
             check(name)
         except IntegrityError as error:
-            tell(f"checkpoint {name} cannot be used ({error.message}); going on from the one before it")
+            consequence = "going on from the one before it" if index else "there is none before it, so training starts over"
+            tell(f"checkpoint {name} cannot be used ({error.message}); {consequence}")
         else:
             return name
     return None

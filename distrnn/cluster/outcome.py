@@ -9,6 +9,7 @@ from distrnn.data.dataset import Dataset
 from distrnn.evaluation import metrics
 from distrnn.runtime.preprocessing import Preprocessing
 from distrnn.training.job import HeldOut, Outcome
+from distrnn.training.rates import throughput
 from distrnn.workflow import ClassifierModel, Workflow
 
 MISTAKES_SHOWN = 8
@@ -36,7 +37,7 @@ def describe(workflow: Workflow, dataset: Dataset, result: Outcome, folder: Path
             "labels": list(dataset.manifest.labels),
             "parameters": result.parameters,
             "splits": {name: {"rows": split.rows, "tokens": split.tokens} for name, split in dataset.manifest.splits.items()},
-            "throughput": {"tokens_per_s": result.history[-1]["tokens_per_s"]},
+            "throughput": throughput(result.history, result.matrix_share),
         },
         "seconds": result.seconds,
     }

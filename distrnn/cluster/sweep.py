@@ -4,7 +4,6 @@ The validation split ranks; nothing here opens the test split, whose figures bel
 """
 
 import contextlib
-import json
 import os
 import signal
 import tempfile
@@ -14,23 +13,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from distrnn.cluster import preprocess, sweep_record, sweep_result
+from distrnn.cluster import sweep_data, sweep_record, sweep_result
 from distrnn.cluster.interrupts import Interrupts
-from distrnn.cluster.planning import check_trainable, names_file, place_workflow, require_shared, storage_of
+from distrnn.cluster.planning import names_file, place_workflow, require_shared, storage_of
 from distrnn.cluster.result import Stopwatch
 from distrnn.cluster.session import ray_session
+from distrnn.cluster.sweep_output import free_file, write_new
 from distrnn.cluster.sweep_plan import SweepPlan, Trial, make_plan
 from distrnn.cluster.sweep_record import SweepOptions, SweepStore
 from distrnn.cluster.sweep_trial import STAGE, TrialJob
 from distrnn.cluster.sweep_tune import run_trials
-from distrnn.data.sources import open_source
-from distrnn.errors import ConflictError, DataError, DistrnnError, InterruptedRunError, NotFoundError
+from distrnn.errors import DataError, DistrnnError, InterruptedRunError
 from distrnn.evaluation import sweep_picture
 from distrnn.progress import Event, Progress, silent
 from distrnn.runs import new_run_id
 from distrnn.storage import default_storage, open_store
 from distrnn.training.plan import Placement
-from distrnn.workflow import LoadedWorkflow, Workflow, storage_root
+from distrnn.workflow import Workflow, storage_root
 
 
 @dataclass(frozen=True)
@@ -70,32 +69,12 @@ def sweep_workflow(
         stack.enter_context(names_file(plan.base))
         if record is not None:
             sweep_record.check_resumable(record, plan)
-        output = check_output(options.output or default_output(plan))
+        output = free_file(options.output or f"{plan.base.workflow.name}-best.yaml")
         sweeps = SweepStore(storage_of(plan.base))
         sweep_id = record["sweep_id"] if record else new_run_id(plan.base.workflow.name, datetime.now(UTC))
         if record is None:
             stack.enter_context(sweeps.held(sweep_id))
         return _Sweep(plan, options, sweeps, sweep_id, output, record or {}, progress).result()
-
-
-def default_output(plan: SweepPlan) -> str:
-    """Where the best workflow goes unless the user says so."""
-    return f"{plan.base.workflow.name}-best.yaml"
-
-
-def check_output(output: str) -> Path:
-    """The file that the best workflow will be written to.
-
-    Raises:
-        ConflictError: it exists.
-        NotFoundError: its folder does not.
-    """
-    path = Path(output).expanduser().absolute()
-    if path.exists():
-        raise ConflictError(f"{output} exists already and is not overwritten. Choose another --output, or remove it.")
-    if not path.parent.is_dir():
-        raise NotFoundError(f"no folder {str(path.parent)!r} to write the best workflow into. Make it first, or choose another --output.")
-    return path
 
 
 class _Sweep:
@@ -132,7 +111,7 @@ class _Sweep:
         except BaseException:
             self._save("failed")
             raise
-        error = error or sweep_result.failure(self._ranked())
+        error = error or sweep_result.failure(self.plan, self._ranked())
         status = "interrupted" if isinstance(error, InterruptedRunError) else "failed" if error else "finished"
         document = self._finish(status)
         return SweepResult(document, error)
@@ -146,7 +125,7 @@ class _Sweep:
         waiting = [index for index in range(len(self.plan.trials)) if index not in self.rows]
         if not waiting:
             return
-        _check_all(self.plan)
+        sweep_data.check_all_trainable(self.plan)
         log_file = self.sweeps.log_file(self.id)
         with contextlib.ExitStack() as stack:
             with self.watch.stage("start"):
@@ -170,25 +149,15 @@ class _Sweep:
         return TrialJob(trial.loaded.to_json(), self.sweeps.store.url, fingerprint, placement, log_file)
 
     def _prepare(self) -> list[str]:
-        """The dataset of every trial, each distinct one prepared once."""
-        fingerprints: dict[str, str] = {}
-        for trial in self.plan.trials:
-            key = _data_key(trial.loaded.workflow)
-            if key not in fingerprints:
-                prepared = preprocess.prepare(trial.loaded, store=self.sweeps.store, progress=self.progress)
-                fingerprints[key] = prepared.fingerprint
-                if not prepared.dataset.manifest.splits["validation"].rows:
-                    raise DataError(
-                        "expected documents in the validation split, which ranks the trials. Received: none. "
-                        "Raise data.validation_fraction or data.limit."
-                    )
-        datasets = sorted(set(fingerprints.values()))
+        """The dataset of every trial; a sweep that goes on needs those it began with."""
+        fingerprints = sweep_data.prepare_all(self.plan, self.sweeps.store, self.progress)
+        datasets = sorted(set(fingerprints))
         if self.datasets and self.datasets != datasets:
             raise DataError(
                 f"expected the data that sweep {self.id} began with. Received: other texts. Bring the data back, or start a new sweep."
             )
         self.datasets = datasets
-        return [fingerprints[_data_key(trial.loaded.workflow)] for trial in self.plan.trials]
+        return fingerprints
 
     def _train(self, jobs: list[TrialJob], waiting: list[int], folder: str) -> None:
         self._tell("starting the workers")
@@ -247,7 +216,7 @@ class _Sweep:
             return self._save(status)
         file = self.sweeps.put(self.id, sweep_record.BEST, best.encode())
         if status == "finished":
-            _write_new(self.output, best)
+            write_new(self.output, best, file)
             file = str(self.output)
         return self._save(status, best_file=file)
 
@@ -276,23 +245,6 @@ class _Sweep:
         }
 
 
-def _check_all(plan: SweepPlan) -> None:
-    """Every combination must be able to learn from its data."""
-    labels: dict[str, list[str]] = {}
-    for trial in plan.trials:
-        workflow = trial.loaded.workflow
-        key = _data_key(workflow)
-        if key not in labels:
-            labels[key] = list(open_source(workflow).labels)
-        check_trainable(workflow, labels[key])
-
-
-def _data_key(workflow: Workflow) -> str:
-    """What decides the dataset; the seed chooses the documents of `data.limit`."""
-    resolved = LoadedWorkflow(workflow, "").to_json()
-    return json.dumps([resolved["data"], workflow.model.task, workflow.train.seed if workflow.data.limit else None], sort_keys=True)
-
-
 def _for_a_trial(workflow: Workflow) -> Workflow:
     """A workflow whose `auto` is one CPU, and one GPU where there are any: trials stand side by side."""
     scaling = workflow.scaling
@@ -302,14 +254,6 @@ def _for_a_trial(workflow: Workflow) -> Workflow:
 
 def _epoch(info: Mapping[str, Any]) -> str:
     return f"epoch {info.get('epoch', '?')}/{info.get('epochs', '?')}" + (f", loss {info['loss']:.4f}" if "loss" in info else "")
-
-
-def _write_new(path: Path, text: str) -> None:
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise ConflictError(f"{path} exists already and is not overwritten; the best workflow is kept beside the sweep's record.") from None
 
 
 @contextlib.contextmanager

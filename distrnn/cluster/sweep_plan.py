@@ -25,16 +25,13 @@ class Trial:
 
     Attributes:
         values: of each key of the grid.
+        label: the same in one line, without what all trials share.
         loaded: the workflow that they make.
     """
 
     values: dict[str, Any]
+    label: str
     loaded: LoadedWorkflow
-
-    @property
-    def label(self) -> str:
-        """The combination in one line."""
-        return label(self.values)
 
 
 @dataclass(frozen=True)
@@ -87,7 +84,7 @@ def make_plan(
     plain = {key: value for key, value in document.items() if key != "sweep"}
     tried = base.sweep.grid
     combinations = [dict(zip(tried, values, strict=True)) for values in product(*tried.values())]
-    trials = [_trial(plain, values, str(workflow_path)) for values in combinations]
+    trials = [Trial(values, label(values, tried), _combined(plain, values, str(workflow_path))) for values in combinations]
     _refuse_equal(trials, str(workflow_path))
     default = "accuracy" if base.model.task == "classifier" else "loss"
     return SweepPlan(LoadedWorkflow(base, str(workflow_path)), tried, base.sweep.metric or default, trials)
@@ -134,7 +131,7 @@ def _absolute(grid: Mapping[str, Any], folder: Path) -> Grid:
     return {key: [at(key, value) for value in values] if isinstance(values, list) else values for key, values in grid.items()}
 
 
-def _trial(document: dict[str, Any], values: dict[str, Any], file: str) -> Trial:
+def _combined(document: dict[str, Any], values: dict[str, Any], file: str) -> LoadedWorkflow:
     try:
         for keys, value in parse_overrides(values):
             document = override(document, keys, value)
@@ -145,7 +142,7 @@ def _trial(document: dict[str, Any], values: dict[str, Any], file: str) -> Trial
     if loaded.workflow.validation_fraction == 0.0:
         expected = "a number above 0: a sweep ranks its trials by the validation split and leaves the test split alone"
         raise _error(file, "data.validation_fraction", expected, f"0, with {_dotted(values)}")
-    return Trial(values, loaded)
+    return loaded
 
 
 def _refuse_equal(trials: Sequence[Trial], file: str) -> None:

@@ -57,13 +57,13 @@ def identity(values: Mapping[str, Any]) -> str:
     return json.dumps(values, sort_keys=True)
 
 
-def failure(rows: Sequence[Row]) -> DistrnnError | None:
+def failure(plan: SweepPlan, rows: Sequence[Row]) -> DistrnnError | None:
     """The error that a sweep ends with whose every trial failed."""
     if not rows or any(row["status"] == "finished" for row in rows):
         return None
     kind = DivergedError if all(row["error"]["code"] == DivergedError.code for row in rows) else DistrnnError
     first = rows[0]
-    return kind(f"none of the {len(rows)} trials came to its end; {label(first['values'])}: {first['error']['message']}")
+    return kind(f"none of the {len(rows)} trials came to its end; {label(first['values'], plan.grid)}: {first['error']['message']}")
 
 
 def best_workflow(plan: SweepPlan, rows: Sequence[Row], sweep_id: str, command: str, date: str) -> str | None:
@@ -84,7 +84,7 @@ def best_workflow(plan: SweepPlan, rows: Sequence[Row], sweep_id: str, command: 
     at = f"at epoch {best['best_epoch']} of {best['epochs']}"
     tried = f"{len(rows)} combinations" if len(rows) > 1 else "one combination"
     lines = [
-        f"The best of {tried}, {date}: {label(best['values'])}",
+        f"The best of {tried}, {date}: {trial.label}",
         f"Validation {plan.metric} {best['value']:.4f} {at}; the test split was not looked at.",
         "",
         f"  {command}",

@@ -17,6 +17,7 @@ import ray
 from ray import tune
 
 from distrnn.cluster.channel import WorkerSide
+from distrnn.cluster.worker import first_line
 from distrnn.errors import DistrnnError
 from distrnn.progress import Event
 from distrnn.storage import open_store
@@ -83,7 +84,7 @@ def _outcome(job: TrialJob, side: WorkerSide, index: int) -> dict[str, Any] | No
         error = failure.to_json()
     except Exception as failure:
         traceback.print_exc()
-        error = DistrnnError(f"training failed: {type(failure).__name__}: {_last_line(failure)}").to_json()
+        error = DistrnnError(f"training failed: {type(failure).__name__}: {first_line(failure)}").to_json()
     return {"history": history, "parameters": parameters, "seconds": round(time.perf_counter() - started, 3), "error": error}
 
 
@@ -106,11 +107,6 @@ def _train(job: TrialJob, side: WorkerSide, index: int, history: list[dict[str, 
 
     trained = train(workflow, dataset, job.placement, Hooks(tell, side.stop_requested, report), None)
     return int(trained.model.count_params())
-
-
-def _last_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1][:300] if lines else type(error).__name__
 
 
 def _send_output_to(log_file: str | None) -> None:

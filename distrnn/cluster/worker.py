@@ -24,14 +24,15 @@ from ray.train import CheckpointUploadMode
 from ray.train.collective import broadcast_from_rank_zero
 
 from distrnn.cluster.channel import WorkerSide
-from distrnn.cluster.checkpoint_store import CheckpointStore, newest_whole
+from distrnn.cluster.checkpoint_store import CheckpointStore, check_digests, digests, newest_whole
 from distrnn.cluster.train_job import MODEL_FOLDER, OUTCOME_FILE, TrainJob
-from distrnn.errors import DistrnnError, StorageError
+from distrnn.errors import DistrnnError, IntegrityError, StorageError
 from distrnn.progress import Event
 from distrnn.storage import open_store
 from distrnn.workflow import validate
 
 MEET_EVERY_S = 0.1
+DIGESTS = "digests"
 
 
 def run_worker(config: dict[str, Any]) -> None:
@@ -64,9 +65,9 @@ def _told(error: Exception) -> DistrnnError:
 
 def _is_of_the_group(error: Exception) -> bool:
     """Whether it is the loss of another worker, which TensorFlow and Ray tell in many ways."""
-    import tensorflow as tf
+    from distrnn.training.strategy import may_be_a_lost_worker
 
-    return isinstance(error, tf.errors.OpError | ray.exceptions.RayError)
+    return isinstance(error, ray.exceptions.RayError) or may_be_a_lost_worker(error)
 
 
 def first_line(error: BaseException) -> str:
@@ -107,7 +108,8 @@ class _Worker:
 
         last = self._last()
         if last is not None and self._is_final(last):
-            self._report(last, {"finished": True})
+            if last not in self._reported():  # Ray Train deletes what it is told of twice
+                self._report(last, {"finished": True})
             return
         workers = self._job.placement.workers
         member = Member(self._rank, meet(self._mailbox, self._group, self._rank, workers) if workers > 1 else ())
@@ -129,7 +131,7 @@ class _Worker:
                 return
             name = f"finished-{self._group}"
             if result is not None:
-                document = outcome.describe(workflow, dataset, result, model)
+                document = {**outcome.describe(workflow, dataset, result, model), DIGESTS: digests(model)}
                 Path(temporary, OUTCOME_FILE).write_text(json.dumps(document), encoding="utf-8")
                 self._checkpoints.put(name, Path(temporary))
             self._report(name, {"finished": True})
@@ -141,18 +143,28 @@ class _Worker:
         """The newest checkpoint that is whole; worker 0 looks for it."""
 
         def find() -> str | None:
-            reported = [PurePosixPath(report.checkpoint.path).name for report in train.get_all_reported_checkpoints() if report.checkpoint]
-            found = newest_whole(reported, self._check, self._tell)
-            if reported and found is None:
-                self._tell("no checkpoint of this run can be used; training starts over")
+            found = newest_whole(self._checkpoints.names(), self._check, self._tell)
+            if found is not None:
+                self._tell(f"going on from checkpoint {found}")
             return found
 
-        found: str | None = self._agree(find)
-        return found
+        last: str | None = self._agree(find)
+        return last
+
+    def _reported(self) -> list[str]:
+        """What Ray Train's list holds."""
+        return [PurePosixPath(report.checkpoint.path).name for report in train.get_all_reported_checkpoints() if report.checkpoint]
 
     def _check(self, name: str) -> None:
         if not self._is_final(name):
             self._read(name)
+            return
+        with self._checkpoints.opened(name) as folder:
+            try:
+                document = json.loads(Path(folder, OUTCOME_FILE).read_text(encoding="utf-8"))
+            except ValueError:
+                raise IntegrityError(f"its file {OUTCOME_FILE} is not what was written") from None
+            check_digests(Path(folder, MODEL_FOLDER), document[DIGESTS])
 
     def _is_final(self, name: str) -> bool:
         with self._checkpoints.opened(name) as folder:
@@ -189,7 +201,10 @@ class _Worker:
         train.report(figures, checkpoint=checkpoint, checkpoint_upload_mode=CheckpointUploadMode.NO_UPLOAD)
 
     def _tell(self, message: str) -> None:
-        self._side.progress(Event("train", 0, None, "", {"message": message}))
+        """Tell the driver at once, and the log, unless the disk is full that it is on."""
+        with contextlib.suppress(OSError):
+            print(message, flush=True)
+        ray.get(self._mailbox.exchange.remote([Event("train", 0, None, "", {"message": message})]))
 
 
 def _unheard(_event: Event) -> None:

@@ -41,7 +41,7 @@ STYLE: Any = {
 }
 PANEL_IN, DPI = (3.6, 2.5), 150
 LABEL_CHARACTERS, TITLE_CHARACTERS = 14, 46
-CAPTION = "A dot is a trial at its best epoch, a line the mean of its column, blue the best trial, a red cross one that failed."
+CAPTION = "A dot is a trial at its best epoch, a line the mean of its column, blue the best trial"
 SPREAD = 0.28
 
 
@@ -60,7 +60,9 @@ def draw(document: Mapping[str, Any]) -> bytes:
     rows = math.ceil(panels / columns)
     title = _title(document, columns)
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(PANEL_IN[0] * columns, PANEL_IN[1] * rows + 0.17 * (len(title) + 1)), layout="constrained", facecolor="white")
+        figure = Figure(
+            figsize=(PANEL_IN[0] * columns, PANEL_IN[1] * rows + 0.17 * (len(title) + 1)), layout="constrained", facecolor="white"
+        )
         FigureCanvasAgg(figure)
         axes = [figure.add_subplot(rows, columns, place + 1) for place in range(panels)]
         for place, key in zip(axes, keys, strict=False):
@@ -69,7 +71,8 @@ def draw(document: Mapping[str, Any]) -> bytes:
         _curves(axes[-1], trials, metric)
         axes[0].set_ylabel(f"validation {metric}" + (", nats" if metric == "loss" else ""))
         figure.suptitle("\n".join(title), x=0.01, ha="left", fontsize=10, color=INK)
-        figure.supxlabel(CAPTION, x=0.01, ha="left", fontsize=8, color=MUTED)
+        failed = any(trial["status"] == "failed" for trial in trials)
+        figure.supxlabel(f"{CAPTION}{', a red cross one that failed' if failed else ''}.", x=0.01, ha="left", fontsize=8, color=MUTED)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
     return buffer.getvalue()
@@ -142,7 +145,9 @@ def _title(document: Mapping[str, Any], columns: int) -> list[str]:
     lines = [f"{document['workflow']}: {len(trials)} trials{failed}{left}"]
     if finished:
         best = finished[0]
-        lines.append(f"best validation {metric} {best['value']:.4f} at epoch {best['best_epoch']}: {label(best['values'])}")
+        lines.append(
+            f"best validation {metric} {best['value']:.4f} at epoch {best['best_epoch']}: {label(best['values'], document['grid'])}"
+        )
     return [part for line in lines for part in textwrap.wrap(line, TITLE_CHARACTERS * columns)]
 
 

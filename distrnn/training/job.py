@@ -16,7 +16,9 @@ from distrnn.training.checkpoints import Checkpoint
 from distrnn.training.evaluate import ClassifierEvaluator, LanguageEvaluator
 from distrnn.training.export import export
 from distrnn.training.loop import Hooks, Trainer
+from distrnn.training.matrix_rate import matrix_rate_of_all
 from distrnn.training.plan import Placement, plan_batches
+from distrnn.training.rates import matrix_share
 from distrnn.training.strategy import ALONE, Member, make_strategy
 from distrnn.training.tasks import ClassifierTask, LanguageTask, Task
 from distrnn.workflow import ClassifierModel, Workflow
@@ -48,12 +50,14 @@ class Outcome:
         held_out: None where nothing is held out.
         parameters: weights of the published model.
         seconds: of each stage.
+        matrix_share: of the devices' rate of matrix products that the last epoch made use of; None where that is not known.
     """
 
     history: list[dict[str, Any]]
     held_out: HeldOut | None
     parameters: int
     seconds: dict[str, float]
+    matrix_share: float | None
 
 
 @dataclass(frozen=True)
@@ -137,13 +141,15 @@ def train_and_export(
     if member.rank != 0:
         return None
     hooks.progress(Event("evaluate", 0, 1, "splits"))
+    rate = matrix_rate_of_all(placement, workflow.train.precision)
+    share = matrix_share(workflow.model, dataset.vocabulary.size, trained.history[-1]["samples_per_s"], rate)
     judge = trained.judge
     held_out = judge.held_out(trained.model) if workflow.has_test_split else None
     variables.copy_weights(trained.model, judge.model)
     export(judge.model, folder)
     hooks.progress(Event("evaluate", 1, 1, "splits"))
     seconds = {"train": ended - started, "evaluate": time.perf_counter() - ended}
-    return Outcome(trained.history, held_out, judge.model.count_params(), seconds)
+    return Outcome(trained.history, held_out, judge.model.count_params(), seconds, share)
 
 
 def make_task(workflow: Workflow, vocabulary_size: int) -> Task:

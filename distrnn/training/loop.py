@@ -4,7 +4,6 @@ All workers run it side by side and must decide alike: what one of them wishes (
 with the figures of each call and is done by all after the same step; what is measured on the validation split worker 0 measures for all.
 """
 
-import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -15,12 +14,11 @@ import numpy as np
 import tensorflow as tf
 
 from distrnn.data.batches import Batches
-from distrnn.errors import DivergedError
 from distrnn.progress import Event, Progress
 from distrnn.training import divergence, variables
 from distrnn.training.checkpoints import Arrays, Checkpoint, Position, record
 from distrnn.training.plan import BatchPlan
-from distrnn.training.prefetch import Prefetched, grouped
+from distrnn.training.prefetch import READY, Prefetched, grouped
 from distrnn.training.schedules import learning_rate
 from distrnn.training.step import Steps, Taken
 from distrnn.training.strategy import ALONE, Member
@@ -30,6 +28,8 @@ from distrnn.workflow.sections import Train
 PROGRESS_EVERY_S = 0.5
 CALL_S = 0.1
 MOST_STEPS_PER_CALL = 64
+SINGLE_STEPS = 2 + READY + 2  # the time of a step is known after two, when so many more may have been made ready
+SHOWN = ("loss", "accuracy", "validation_loss", "validation_accuracy", "tokens_per_s", "samples_per_s")
 OPTIMIZERS = {"adam": keras.optimizers.Adam, "rmsprop": keras.optimizers.RMSprop, "sgd": keras.optimizers.SGD}
 
 
@@ -105,6 +105,8 @@ class Trainer:
             compile_with_xla=compile_with_xla,
         )
         self._size = 1 if train.steps_per_call == "auto" else train.steps_per_call
+        self._groups = self._taken = 0
+        self._step_s: float | None = None
         self._best: Arrays | None = None
 
     def fit(self, batches: Batches, hooks: Hooks, checkpoint: Checkpoint | None = None) -> Position:
@@ -117,7 +119,7 @@ class Trainer:
         Returns:
             the last position; its history has one entry an epoch.
         Raises:
-            DivergedError: the loss is not finite, or has exploded.
+            DivergedError: the loss or a weight is not finite, or the loss has exploded; no checkpoint of that state is saved.
             Interrupted: a stop was requested; the checkpoint is saved.
         """
         position = Position()
@@ -129,11 +131,11 @@ class Trainer:
             hooks.save(self._checkpoint(position))
         if self._best is not None:
             variables.set_weights_from_arrays(self.model, self._best)
-        if not all(np.isfinite(weight).all() for weight in self.model.get_weights()):
-            raise DivergedError(f"a weight is not finite after the last step. {divergence.cure(self.train, self._task.model)}")
         return position
 
     def _checkpoint(self, position: Position) -> Checkpoint:
+        where = {"epoch": position.epoch, "step": position.step}
+        divergence.check_weights(self.model.get_weights(), **where, train=self.train, model=self._task.model)
         return Checkpoint(position, self._variables.shared(), self._variables.own(), self._best)
 
     def _epoch(self, batches: Batches, hooks: Hooks, position: Position) -> Position:
@@ -170,19 +172,17 @@ class Trainer:
         if validate is None:
             return None, None
         loss, accuracy = hooks.agree(lambda: validate(self.model))
-        if not math.isfinite(loss):
-            cure = divergence.cure(self.train, self._task.model)
-            raise DivergedError(f"training diverged: the validation loss is {loss} in epoch {position.epoch + 1}. {cure}")
+        divergence.check_validation(loss, epoch=position.epoch, train=self.train, model=self._task.model)
         return loss, accuracy
 
     def _through(self, batches: Batches, hooks: Hooks, position: Position) -> tuple[Position, bool]:
         """All steps of the epoch that are left; whether the time was enough for them."""
         clock = _Clock(self.train, position)
-        with Prefetched(grouped(batches.epoch(position.epoch, position.step), lambda: self._size)) as groups:
+        with Prefetched(grouped(batches.epoch(position.epoch, position.step), self._next_size)) as groups:
             for group in clock.waiting(groups):
                 taken = self._take(group, position, batches, clock.wishes(hooks, leads=self._member.rank == 0))
                 position = position.at(position.step + len(taken.losses), taken.totals, clock.seconds, clock.waited)
-                self._adapt(clock, len(taken.losses))
+                self._adapt(clock, hooks, len(taken.losses))
                 last = position.step == batches.steps
                 if clock.is_time_to_tell() or last:
                     hooks.progress(self._event(position, self._figures(position), batches))
@@ -205,11 +205,17 @@ class Trainer:
         divergence.check_losses(taken.losses.tolist(), self._task.loss_of_ignorance, **where, train=self.train, model=self._task.model)
         return taken
 
-    def _adapt(self, clock: "_Clock", steps: int) -> None:
-        """Choose the steps of a call once their time is known; the first call compiles and says nothing."""
-        seconds = clock.lap()
-        if self.train.steps_per_call == "auto" and clock.laps == 2:
-            self._size = max(1, min(MOST_STEPS_PER_CALL, int(CALL_S * steps / max(seconds, 1e-6))))
+    def _next_size(self) -> int:
+        """How many steps the next group has, on all workers alike: one, until the time of a step is known to the thread that asks."""
+        self._groups += 1
+        return 1 if self._groups <= SINGLE_STEPS else self._size
+
+    def _adapt(self, clock: "_Clock", hooks: Hooks, steps: int) -> None:
+        """Choose the steps of a call once the time of one is known; the first compiles and says nothing."""
+        seconds, self._taken = clock.lap(), self._taken + 1
+        self._step_s = seconds / steps
+        if self.train.steps_per_call == "auto" and self._taken == 2:
+            self._size = hooks.agree(lambda: max(1, min(MOST_STEPS_PER_CALL, int(CALL_S / max(seconds, 1e-6)))))
 
     def _figures(self, position: Position) -> dict[str, float]:
         loss, hits, labels, tokens = position.totals
@@ -218,8 +224,9 @@ class Trainer:
         return {"loss": loss / labels, "accuracy": hits / labels, "tokens_per_s": tokens / seconds, "samples_per_s": rows / seconds}
 
     def _event(self, position: Position, figures: dict[str, Any], batches: Batches) -> Event:
-        shown = {key: figures[key] for key in ("loss", "accuracy", "validation_loss", "tokens_per_s") if figures.get(key) is not None}
+        shown = {key: figures[key] for key in SHOWN if figures.get(key) is not None}
         info = {"epoch": position.epoch + 1, "epochs": self.train.epochs, "step": position.step, "steps": batches.steps, **shown}
+        info |= {"data_wait_s": position.data_wait_s, "step_s": self._step_s}
         return Event("train", position.epoch * batches.steps + position.step, self.train.epochs * batches.steps, "steps", info)
 
 
@@ -237,7 +244,6 @@ class _Clock:
         self._started, self.waited = now - position.seconds, position.data_wait_s
         self._before = sum(entry["seconds"] for entry in position.history)
         self._told = self._saved = self._lap = now
-        self.laps = 0
 
     @property
     def seconds(self) -> float:
@@ -270,12 +276,11 @@ class _Clock:
         return True
 
     def saved(self) -> None:
-        """A checkpoint was kept."""
-        self._saved = time.perf_counter()
+        """A checkpoint was kept; its time is not that of a step."""
+        self._saved = self._lap = time.perf_counter()
 
     def lap(self) -> float:
         """Seconds since the last lap."""
         now = time.perf_counter()
         seconds, self._lap = now - self._lap, now
-        self.laps += 1
         return seconds

@@ -2,6 +2,7 @@
 
 from distrnn.workflow.sections import ClassifierModel, LanguageModel
 
+GATES = {"simple-rnn": 1, "gru": 3, "lstm": 4}
 
 def parameter_counts(model: ClassifierModel | LanguageModel, vocabulary_size: int) -> dict[str, int]:
     """Parameters of each layer, statistics of a normalisation included; layers that have none are left out.
@@ -39,8 +40,7 @@ def cell_parameters(kind: str, features: int, units: int) -> int:
         features: F.
         units: U.
     """
-    gates = {"simple-rnn": 1, "gru": 3, "lstm": 4}[kind]
-    return gates * units * (features + units + (2 if kind == "gru" else 1))
+    return GATES[kind] * units * (features + units + (2 if kind == "gru" else 1))
 
 
 def cudnn_obstacles(model: ClassifierModel | LanguageModel) -> list[str]:

@@ -84,7 +84,8 @@ def place(
     Raises:
         WorkflowError: there are not enough nodes that have what is asked for.
     """
-    use_gpu = device == "gpu" or (device == "auto" and gpus != 0 and any(node.get("GPU", 0) >= 1 for node in node_resources))
+    with_gpu = sum(node.get("GPU", 0) >= 1 for node in node_resources)
+    use_gpu = device == "gpu" or (device == "auto" and gpus != 0 and with_gpu >= workers)
     wanted_gpus = _wanted("GPU", gpus, workers, node_resources) if use_gpu else 0
     fitting = [node for node in node_resources if node.get("GPU", 0) >= wanted_gpus]
     wanted_cpus = _wanted("CPU", cpus, workers, fitting)

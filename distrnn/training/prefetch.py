@@ -3,7 +3,7 @@
 import queue
 import threading
 from collections.abc import Callable, Iterator
-from itertools import groupby
+from itertools import groupby, islice
 
 import numpy as np
 
@@ -13,15 +13,9 @@ READY = 2
 
 
 def grouped(batches: Iterator[Batch], size: Callable[[], int]) -> Iterator[Batch]:
-    """Neighbouring batches of one shape, stacked: arrays [K, ...] with K up to what `size` says at the time."""
+    """Neighbouring batches of one shape, stacked: arrays [K, ...] with K up to what `size` says, which is asked once a group."""
     for _, same in groupby(batches, key=lambda batch: batch.tokens.shape):
-        group: list[Batch] = []
-        for batch in same:
-            group.append(batch)
-            if len(group) >= size():
-                yield _stacked(group)
-                group = []
-        if group:
+        while group := list(islice(same, size())):
             yield _stacked(group)
 
 

@@ -66,6 +66,11 @@ def make_strategy(placement: Placement, member: Member = ALONE) -> tf.distribute
     return tf.distribute.MirroredStrategy(devices, cross_device_ops=tf.distribute.ReductionToOneDevice())
 
 
+def may_be_a_lost_worker(error: Exception) -> bool:
+    """Whether TensorFlow may say this because another worker is gone: of its errors any may be one."""
+    return isinstance(error, tf.errors.OpError)
+
+
 def _gpus(replicas: int) -> list[str]:
     gpus = tf.config.list_physical_devices("GPU")
     if len(gpus) < replicas:

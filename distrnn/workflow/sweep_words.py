@@ -16,10 +16,15 @@ def short_names(keys: Sequence[str]) -> dict[str, str]:
     return names
 
 
-def label(values: Mapping[str, Any]) -> str:
-    """A combination in one line, for instance `units=5, activation=relu`."""
-    names = short_names(list(values))
-    return ", ".join(f"{names[key]}={shown(value)}" for key, value in values.items())
+def varied(grid: Mapping[str, Sequence[Any]]) -> list[str]:
+    """The keys that tell combinations apart; all of them where there is one combination only."""
+    return [key for key, values in grid.items() if len(values) > 1] or list(grid)
+
+
+def label(values: Mapping[str, Any], grid: Mapping[str, Sequence[Any]]) -> str:
+    """A combination of a grid in one line, for instance `units=5, activation=relu`."""
+    names = short_names(varied(grid))
+    return ", ".join(f"{name}={shown(values[key])}" for key, name in names.items())
 
 
 def shown(value: Any) -> str:

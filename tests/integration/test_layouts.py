@@ -1,8 +1,8 @@
 """However training is spread, its weights are those of one device.
 
-After 22 steps, the last of each epoch short, with clipped gradients: two replicas of one worker, two workers, and two nodes with two workers
-each (TensorFlow gives a worker on CPU one device). The workers are Ray Train's, on a real Ray cluster of two nodes; one group of them trains
-all cases.
+After 22 steps, the last of each epoch short, with clipped gradients: two replicas of one worker, two workers, and two nodes with two
+workers each (TensorFlow gives a worker on CPU one device). The workers are Ray Train's, on a real Ray cluster of two nodes; one group of
+them trains all cases.
 """
 
 from typing import Any

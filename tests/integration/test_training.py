@@ -17,9 +17,10 @@ from distrnn.training.evaluate import ClassifierEvaluator, LanguageEvaluator
 from distrnn.training.loop import Hooks, Interrupted, Trainer
 from distrnn.training.model_facts import parameter_counts
 from distrnn.training.plan import Placement, plan_batches
+from distrnn.training.schedules import learning_rate
 from distrnn.training.strategy import make_strategy
 from distrnn.training.tasks import ClassifierTask, LanguageTask, Task
-from distrnn.workflow.sections import ClassifierModel, EarlyStopping, LanguageModel, Optimizer, Train
+from distrnn.workflow.sections import ClassifierModel, EarlyStopping, LanguageModel, OneCycleSchedule, Optimizer, Train
 
 pytestmark = pytest.mark.usefixtures("two_devices")
 
@@ -244,3 +245,79 @@ def test_validation_accuracy_equals_counting() -> None:
     probabilities, labels = evaluator.probabilities(documents())
     assert accuracy == np.mean((probabilities > 0.5) == (labels == 1))
     assert accuracy > 0.9
+
+
+@pytest.mark.parametrize("name", RESUMABLE)
+def test_steps_taken_together_are_those_taken_one_by_one(name: str) -> None:
+    task, reader = RESUMABLE[name]()
+    together, singly = (trained(task, reader, steps_per_call=steps) for steps in (4, 1))
+    assert difference(together, singly) == 0.0
+    assert [entry["loss"] for entry in together.history] == [entry["loss"] for entry in singly.history]
+
+
+def test_gradients_are_clipped_by_the_norm_over_all_weights() -> None:
+    """With plain gradient descent the step itself has the norm: learning rate times clip_norm."""
+    settings = {"epochs": 1, "optimizer": Optimizer(name="sgd", learning_rate=0.5), "global_batch_size": 84, "clip_norm": 1e-3}
+    start = trained(classifier(), documents(), **{**settings, "optimizer": Optimizer(name="sgd", learning_rate=1e-12)})
+    end = trained(classifier(), documents(), **settings)
+    moved = np.sqrt(sum(float(np.square(b - a).sum()) for a, b in zip(start.weights, end.weights, strict=True)))
+    assert moved == pytest.approx(0.5 * 1e-3, rel=1e-3)
+
+
+def test_replicas_drop_out_different_things() -> None:
+    """Both replicas read the same rows; were their masks the same, their losses would be too."""
+    task = classifier(dropout=0.5)
+    losses = []
+
+    def watch(trainer: Trainer) -> None:
+        import tensorflow as tf
+
+        gradient = trainer._steps._gradient
+
+        def told(tokens: Any, labels: Any, weights: Any) -> Any:
+            *gradients, figures = gradient(tf.ones_like(tokens), tf.ones_like(labels), tf.ones_like(weights))
+            tf.py_function(lambda loss: losses.append(float(loss)), [figures[0]], [])
+            return [*gradients, figures]
+
+        trainer._steps._gradient = told
+
+    trained(task, documents(), replicas=2, epochs=1, alter=watch)
+    first_step = losses[:2]
+    assert abs(first_step[0] - first_step[1]) > 1e-6
+
+
+@pytest.mark.parametrize("precision", ["mixed-bfloat16", "mixed-float16"])
+def test_mixed_precision_learns_and_keeps_float32_weights(precision: str) -> None:
+    mixed, plain = trained(classifier(), documents(), epochs=8, precision=precision), trained(classifier(), documents(), epochs=8)
+    assert {weight.dtype for weight in mixed.weights} == {np.dtype(np.float32)}
+    assert difference(mixed, plain) > 0.0
+    assert mixed.history[-1]["accuracy"] > 0.9
+
+
+def test_training_ends_when_its_time_is_up() -> None:
+    short = trained(classifier(), documents(), epochs=1000, max_time_s=1.0)
+    assert len(short.history) < 1000
+    assert short.recorder.saved[-1].position.finished
+
+
+def test_the_best_epoch_is_kept_without_stopping_early() -> None:
+    figures = iter([(0.9, 0.5), (0.5, 0.8), (0.7, 0.7), (0.6, 0.7)])
+    best = trained(classifier(), documents(), recorder=Recorder(validate=lambda _: next(figures)), epochs=4, keep_best="loss")
+    assert len(best.history) == 4
+    assert difference(best, trained(classifier(), documents(), epochs=2)) == 0.0
+
+
+def test_the_learning_rate_of_each_step_is_that_of_the_schedule() -> None:
+    rates: list[float] = []
+
+    def watch(trainer: Trainer) -> None:
+        take = trainer._steps.take
+
+        def told(group: Any, now: Any, *rest: Any) -> Any:
+            rates.extend(now.tolist())
+            return take(group, now, *rest)
+
+        trainer._steps.take = told  # type: ignore[method-assign]
+
+    result = trained(classifier(), documents(), learning_rate_schedule=OneCycleSchedule(type="one-cycle"), alter=watch, steps_per_call=4)
+    assert rates == pytest.approx([learning_rate(result.trainer.train, epoch, step, 11) for epoch in range(2) for step in range(11)])

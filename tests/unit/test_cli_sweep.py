@@ -14,8 +14,8 @@ from fixtures_workflow import changed
 TABLE = """UNITS  LEARNING_RATE  VALIDATION ACCURACY  BEST EPOCH  EPOCHS  SECONDS  PARAMETERS  ERROR
     8           0.01               0.9000           2       3      4.2       8,000  –
     4           0.01               0.7500           3       3      4.2       4,000  –
-    4          1e+30  –                    –                0      4.2  –           the training loss is nan in epoch 1, step 3.
-    8          1e+30  –                    –                0  –        –           the trial's process died: killed
+    4          1e+30                    –           –       0      4.2           –  the training loss is nan in epoch 1, step 3.
+    8          1e+30                    –           –       0        –           –  the trial's process died: killed
 
 sweep    reviews-20261126-142609-2ce0
 best     /work/reviews-best.yaml

@@ -55,6 +55,11 @@ def test_a_changed_key_is_named(runs):
     assert str(caught.value) == "w.yaml: key 'train.epochs': expected 3, as in run mine. Received: 4. Start a new run to change it."
 
 
+@pytest.mark.parametrize(("key", "value"), [("scaling.replicas_per_worker", 2), ("train.checkpoint_every_s", 5), ("train.max_failures", 9)])
+def test_what_the_weights_do_not_depend_on_may_change(runs, key, value):
+    assert record.go_on(runs, started(runs), loaded(key, value))["status"] == "running"
+
+
 def test_a_finished_run_does_not_go_on(runs):
     with pytest.raises(UsageError) as caught:
         record.go_on(runs, {**started(runs), "status": "finished"}, loaded())

@@ -175,6 +175,10 @@ def test_names_are_as_short_as_they_can_be():
         "data.name": "data.name",
         "train.seed": "seed",
     }
-    assert label({"model.activation": "relu", "model.kernel_stddev": None, "model.mask_zero": True}) == (
-        "activation=relu, kernel_stddev=default, mask_zero=true"
-    )
+
+
+def test_a_combination_is_named_by_what_differs():
+    values = {"model.activation": "relu", "model.kernel_stddev": None, "model.mask_zero": True, "model.units": 5}
+    grid = {"model.activation": ["relu", "tanh"], "model.kernel_stddev": [None, 1.0], "model.mask_zero": [True, False], "model.units": [5]}
+    assert label(values, grid) == "activation=relu, kernel_stddev=default, mask_zero=true"
+    assert label({"model.units": 5}, {"model.units": [5]}) == "units=5"

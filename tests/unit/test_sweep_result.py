@@ -46,10 +46,10 @@ def test_of_equals_the_smaller_model_is_first_and_failed_ones_are_last(sweep_pla
 def test_a_sweep_fails_if_every_trial_does(sweep_plan):
     diverged = row(sweep_plan, "accuracy", error=DIVERGED)
     dead = sweep_result.lost(sweep_plan.trials[1], "accuracy", "killed")
-    assert sweep_result.failure([diverged, row(sweep_plan, "accuracy", 0.9)]) is None
-    error = sweep_result.failure([diverged, diverged])
+    assert sweep_result.failure(sweep_plan, [diverged, row(sweep_plan, "accuracy", 0.9)]) is None
+    error = sweep_result.failure(sweep_plan, [diverged, diverged])
     assert (type(error), error.exit_code) == (DivergedError, 8)
-    error = sweep_result.failure([dead, diverged])
+    error = sweep_result.failure(sweep_plan, [dead, diverged])
     assert (type(error), error.exit_code) == (DistrnnError, 1)
     assert str(error) == "none of the 2 trials came to its end; units=4, learning_rate=1e+30: the trial's process died: killed"
 

@@ -6,12 +6,10 @@ from distrnn.errors import WorkflowError
 from distrnn.training.plan import (
     Placement,
     classifier_steps,
-    learning_rate,
     place,
     plan_batches,
     stream_steps,
 )
-from distrnn.workflow.sections import StepSchedule, Train
 
 
 def test_rows_of_a_batch_are_spread_evenly() -> None:
@@ -33,12 +31,7 @@ def test_nietzsche_has_1173_steps_of_64_windows_of_8() -> None:
     assert stream_steps(600_901, 64, 8) == 1173
 
 
-def test_the_learning_rate_changes_at_the_start_of_the_named_epochs() -> None:
-    train = Train(epochs=5, learning_rate_schedule=StepSchedule(epochs=[2, 4], factor=0.1))
-    assert [learning_rate(train, epoch) for epoch in range(5)] == pytest.approx([1e-3, 1e-3, 1e-4, 1e-4, 1e-5])
-
-
-AUTO = {"replicas": "auto", "cpus": "auto", "gpus": "auto"}
+AUTO = {"workers": 1, "replicas": "auto", "cpus": "auto", "gpus": "auto"}
 CPU_NODE, GPU_NODE = {"CPU": 2.0}, {"CPU": 16.0, "GPU": 4.0}
 
 
@@ -73,3 +66,40 @@ def test_more_replicas_than_gpus_are_refused() -> None:
     with pytest.raises(WorkflowError) as caught:
         place(device="gpu", **(AUTO | {"replicas": 8}), node_resources=[GPU_NODE])
     assert str(caught.value) == "key 'scaling.replicas_per_worker': expected at most one replica a GPU (4). Received: 8"
+
+
+def test_every_worker_gets_what_the_smallest_of_its_nodes_has() -> None:
+    nodes = [GPU_NODE, {"CPU": 8.0, "GPU": 2.0}, CPU_NODE]
+    assert place(device="auto", **(AUTO | {"workers": 2}), node_resources=nodes) == Placement("gpu", 8, 2, 2, workers=2)
+
+
+def test_replicas_of_all_workers() -> None:
+    assert Placement("gpu", 8, 2, 2, workers=3).all_replicas == 6
+
+
+def test_auto_leaves_gpus_alone_that_not_every_worker_would_have() -> None:
+    assert place(device="auto", **(AUTO | {"workers": 2}), node_resources=[GPU_NODE, CPU_NODE]) == Placement("cpu", 2, 0, 1, workers=2)
+
+
+def test_more_workers_than_nodes_are_refused() -> None:
+    with pytest.raises(WorkflowError) as caught:
+        place(device="cpu", **(AUTO | {"workers": 3}), node_resources=[CPU_NODE, CPU_NODE])
+    assert str(caught.value) == "key 'scaling.workers': expected at most 2, one for each node that has what a worker needs. Received: 3"
+
+
+def test_gpus_that_only_one_of_two_nodes_has_are_refused() -> None:
+    with pytest.raises(WorkflowError) as caught:
+        place(device="gpu", **(AUTO | {"workers": 2, "gpus": 3}), node_resources=[GPU_NODE, {"CPU": 8.0, "GPU": 2.0}])
+    assert str(caught.value) == (
+        "key 'scaling.gpus_per_worker': expected at most the 2 GPUs of each of 2 nodes. Received: 3. "
+        "Set scaling.device to cpu, or run on a cluster that has them."
+    )
+
+
+def test_several_replicas_of_several_workers_on_cpu_are_refused() -> None:
+    with pytest.raises(WorkflowError) as caught:
+        place(device="cpu", **(AUTO | {"workers": 2, "replicas": 2}), node_resources=[CPU_NODE, CPU_NODE])
+    assert str(caught.value) == (
+        "key 'scaling.replicas_per_worker': expected 1 with several workers on CPU, where TensorFlow gives each worker one device: "
+        "use more scaling.workers. Received: 2"
+    )

@@ -84,3 +84,57 @@ class SimpleRNNCell:
 
     def inputs_gradient(self, coefficients: Tensors, recurrent: Any, kept: Any) -> Any:
         return recurrent
+
+
+class LSTMCell:
+    """c' = f·c + i·act(g), h' = o·act(c'); columns i f g o, sigmoid but for g."""
+
+    gates = 4
+
+    def advance(self, activation: str, inputs: Any, recurrent: Any, states: Tensors) -> tuple[Tensors, Any]:
+        i, f, g, o = tf.split(inputs + recurrent, 4, axis=1)
+        i, f, g, o = tf.sigmoid(i), tf.sigmoid(f), activate(activation, g), tf.sigmoid(o)
+        cell = f * states[1] + i * g
+        return (o * activate(activation, cell), cell), tf.concat([i, f, g, o], axis=1)
+
+    def coefficients(self, activation: str, saved: Any, new: Tensors, old: Tensors) -> Tensors:
+        i, f, g, o = tf.split(saved, 4, axis=2)
+        activated = activate(activation, new[1])
+        gates = [g * _sigmoid_slope(i), old[1] * _sigmoid_slope(f), i * slope(activation, g), activated * _sigmoid_slope(o)]
+        return tf.concat(gates, axis=2), o * slope(activation, activated), f
+
+    def retreat(self, coefficients: Tensors, gradients: Tensors) -> tuple[Any, Any, Tensors]:
+        gates, to_cell, forget = coefficients
+        hidden = gradients[0]
+        cell = gradients[1] + hidden * to_cell
+        return tf.concat([cell, cell, cell, hidden], axis=1) * gates, None, (None, cell * forget)
+
+    def inputs_gradient(self, coefficients: Tensors, recurrent: Any, kept: Any) -> Any:
+        return recurrent
+
+
+class GRUCell:
+    """h' = z·h + (1 - z)·act(x_h + r·r_h), where z, r are sigmoids of both sums; columns z r h; the reset gate after the product."""
+
+    gates = 3
+
+    def advance(self, activation: str, inputs: Any, recurrent: Any, states: Tensors) -> tuple[Tensors, Any]:
+        units = states[0].shape[1]
+        z, r = tf.split(tf.sigmoid(inputs[:, : 2 * units] + recurrent[:, : 2 * units]), 2, axis=1)
+        before = recurrent[:, 2 * units :]
+        candidate = activate(activation, inputs[:, 2 * units :] + r * before)
+        return (z * states[0] + (1.0 - z) * candidate,), tf.concat([z, r, candidate, before], axis=1)
+
+    def coefficients(self, activation: str, saved: Any, new: Tensors, old: Tensors) -> Tensors:
+        z, r, candidate, before = tf.split(saved, 4, axis=2)
+        to_candidate = (1.0 - z) * slope(activation, candidate)
+        gates = [(old[0] - candidate) * _sigmoid_slope(z), to_candidate * before * _sigmoid_slope(r), to_candidate * r]
+        return tf.concat(gates, axis=2), z, to_candidate
+
+    def retreat(self, coefficients: Tensors, gradients: Tensors) -> tuple[Any, Any, Tensors]:
+        hidden = gradients[0]
+        return tf.tile(hidden, [1, 3]) * coefficients[0], hidden, (hidden * coefficients[1],)
+
+    def inputs_gradient(self, coefficients: Tensors, recurrent: Any, kept: Any) -> Any:
+        units = kept.shape[2]
+        return tf.concat([recurrent[:, :, : 2 * units], kept * coefficients[2]], axis=2)

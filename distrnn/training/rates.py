@@ -1,0 +1,63 @@
+"""How fast training is, also as a share of what the machine could do: the floating point operations of its matrix products in a second,
+against the rate at which the same devices multiply matrices and do nothing else (`matrix_rate`).
+
+A multiplication and an addition are two operations. The backward pass makes two products for each of the forward pass, one for the gradient
+of the inputs and one for that of the weights, of the same size; what is not a product (activations, look-ups, the optimizer) counts nothing.
+
+Source: Goodfellow, Bengio and Courville (2016), Deep Learning, section 6.5.6, for the backward pass.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from distrnn.training.model_facts import GATES
+from distrnn.workflow.sections import ClassifierModel, LanguageModel
+
+PASSES = 3  # forward, and two products backward
+
+
+def matrix_flops_of_row(model: ClassifierModel | LanguageModel, vocabulary_size: int) -> int:
+    """Floating point operations of the matrix products that training makes for one row of a batch, forward and backward.
+
+    Shapes: L tokens of a document, W of a window, F features, U units, G gates, K neighbours, V ids.
+
+    Args:
+        model: the workflow's section.
+        vocabulary_size: V.
+    """
+    if isinstance(model, LanguageModel):
+        products = model.window * (_cell(model.type, model.embedding_dim, model.units) + model.units * vocabulary_size)
+        return 2 * PASSES * products
+    model = model.resolved()
+    length, features, units = model.sequence_length, model.embedding_dim, model.units
+    if units is None:  # an mlp without a hidden layer
+        return 2 * PASSES * length * features
+    if model.type == "mlp":
+        products = length * features * units
+    elif model.type == "conv":
+        products = length * (model.kernel_size or 0) * features * units
+    else:
+        products = length * _cell(model.type, features, units)
+    return 2 * PASSES * (products + units)
+
+
+def _cell(kind: str, features: int, units: int) -> int:
+    """Multiplications of one step of a recurrent cell: [F]·[F, G·U] and [U]·[U, G·U]."""
+    return GATES[kind] * units * (features + units)
+
+
+def matrix_share(model: ClassifierModel | LanguageModel, vocabulary_size: int, samples_per_s: float, rate: float | None) -> float | None:
+    """The share, 0 to 1, of a rate of matrix products that training made use of.
+
+    Args:
+        model: the workflow's section.
+        vocabulary_size: ids in use.
+        samples_per_s: rows trained on in a second, over all replicas.
+        rate: of all their devices, in floating point operations a second; None where it is not known.
+    """
+    return None if rate is None else samples_per_s * matrix_flops_of_row(model, vocabulary_size) / rate
+
+
+def throughput(history: list[Mapping[str, Any]], share: float | None) -> dict[str, Any]:
+    """What a run's report says of its speed: of the last epoch."""
+    return {"tokens_per_s": history[-1]["tokens_per_s"], "samples_per_s": history[-1]["samples_per_s"], "matrix_share": share}

@@ -1,0 +1,235 @@
+"""The fused layers compute what Keras' layers compute: outputs, states, every gradient, and weights after training, within 1e-5.
+
+Both layers are made with the same seeds, so their dropout masks are the same too.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from distrnn.training import kernels
+from distrnn.training.kernels import cells, recurrence
+
+pytestmark = pytest.mark.usefixtures("two_devices")
+
+TOLERANCE = 1e-5
+ROWS, STEPS, FEATURES, UNITS = 5, 7, 6, 4
+PAIRS = {
+    "simple-rnn": (keras.layers.SimpleRNN, kernels.FusedSimpleRNN),
+    "gru": (keras.layers.GRU, kernels.FusedGRU),
+    "lstm": (keras.layers.LSTM, kernels.FusedLSTM),
+}
+PARTS = [1, 2]
+
+
+def lengths_mask(kind: str | None) -> np.ndarray | None:
+    """bool [B, T]: rows of random length with a whole one, and one with no step at all."""
+    generator = np.random.default_rng(4)
+    lengths = np.array([STEPS, 0, 3, 5, 1])[:ROWS]
+    match kind:
+        case "leading":
+            return np.arange(STEPS)[::-1] < lengths[:, None]
+        case "trailing":
+            return np.arange(STEPS) < lengths[:, None]
+        case "inner":
+            return generator.random((ROWS, STEPS)) < 0.6
+    return None
+
+
+@dataclass
+class Pair:
+    """Keras' layer and ours, of the same weights and seeds."""
+
+    cell: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    parts: int = 2
+
+    def __post_init__(self) -> None:
+        self.layers = [one(UNITS, seed=11, return_state=True, **self.settings) for one in PAIRS[self.cell]]
+        generator = np.random.default_rng(1)
+        for layer in self.layers:
+            layer.build((ROWS, STEPS, FEATURES))
+        values = [generator.normal(0.0, 0.5, weight.shape).astype("float32") for weight in self.layers[0].trainable_weights]
+        for layer in self.layers:
+            layer.set_weights([*values, *[np.asarray(weight) for weight in layer.weights[len(values) :]]])
+        self.layers[1].row_parts = self.parts
+
+    def results(self, layer: Any, mask: np.ndarray | None, initial: Any = None, jit: bool | None = None) -> dict[str, np.ndarray]:
+        """Outputs, states and the gradients of a random sum of them all, by name."""
+        generator = np.random.default_rng(2)
+        inputs = tf.constant(generator.normal(size=(ROWS, STEPS, FEATURES)), tf.float32)
+        initial = [tf.constant(generator.normal(size=(ROWS, UNITS)), tf.float32) for _ in range(1 + (self.cell == "lstm"))]
+        passed = {} if layer.stateful else {"initial_state": initial}
+
+        def step() -> Any:
+            with tf.GradientTape() as tape:
+                tape.watch([inputs, *initial])
+                results = layer(inputs, mask=None if mask is None else tf.constant(mask), training=True, **passed)
+                weighed = np.random.default_rng(3)
+                total = tf.add_n([tf.reduce_sum(one * weighed.normal(size=one.shape).astype("float32")) for one in results])
+            sources = [inputs, *layer.trainable_weights, *([] if layer.stateful else initial)]
+            return results, tape.gradient(total, [getattr(one, "value", one) if hasattr(one, "path") else one for one in sources])
+
+        results, gradients = tf.function(step, jit_compile=jit)()
+        named = {f"result {index}": one.numpy() for index, one in enumerate(results)}
+        return named | {f"gradient {index}": one.numpy() for index, one in enumerate(gradients)}
+
+    def difference(self, mask: np.ndarray | None, calls: int = 1, jit: bool | None = None) -> dict[str, float]:
+        """The largest differences of all calls, by name."""
+        found: dict[str, float] = {}
+        for _ in range(calls):
+            theirs, ours = (self.results(layer, mask, jit=jit) for layer in self.layers)
+            assert theirs.keys() == ours.keys()
+            for name, value in theirs.items():
+                assert value.shape == ours[name].shape, name
+                found[name] = max(found.get(name, 0.0), float(np.abs(value - ours[name]).max()))
+        return found
+
+
+def assert_equal(found: dict[str, float]) -> None:
+    assert max(found.values()) < TOLERANCE, found
+
+
+@pytest.fixture
+def loops(monkeypatch):
+    """How often the fused loop was entered: a fall back to Keras' would make any of these tests pass."""
+    entered = []
+    original = kernels.layers.run
+    monkeypatch.setattr(kernels.layers, "run", lambda *arguments: entered.append(arguments) or original(*arguments))
+    return entered
+
+
+@pytest.mark.parametrize("sequences", [False, True])
+@pytest.mark.parametrize("mask", [None, "leading", "trailing", "inner"])
+@pytest.mark.parametrize("cell", PAIRS)
+def test_outputs_states_and_gradients_equal_keras(cell, mask, sequences, loops):
+    for parts in PARTS:
+        assert_equal(Pair(cell, {"return_sequences": sequences}, parts).difference(lengths_mask(mask)))
+    assert len(loops) == len(PARTS)
+
+
+@pytest.mark.parametrize("rates", [(0.4, 0.0), (0.0, 0.4), (0.3, 0.4), (1.0, 0.0)])
+@pytest.mark.parametrize("cell", PAIRS)
+def test_dropout_masks_are_those_that_keras_draws(cell, rates, loops):
+    settings = {"dropout": rates[0], "recurrent_dropout": rates[1], "return_sequences": True}
+    if rates[0] == 1.0 and cell == "simple-rnn":
+        pytest.skip("Keras divides by zero there")
+    pair = Pair(cell, settings)
+    assert_equal(pair.difference(lengths_mask("leading"), calls=2))
+    assert_equal(Pair(cell, settings).difference(None))
+    theirs, ours = (np.asarray(layer.cell.seed_generator.state) for layer in pair.layers)
+    assert (theirs == ours).all()
+    assert loops
+
+
+@pytest.mark.parametrize("mask", [None, "leading", "inner"])
+@pytest.mark.parametrize("cell", PAIRS)
+def test_a_carried_state_is_the_same_in_the_third_call(cell, mask, loops):
+    pair = Pair(cell, {"stateful": True, "return_sequences": True})
+    assert_equal(pair.difference(lengths_mask(mask), calls=3))
+    states = [np.concatenate([np.asarray(state) for state in layer.states]) for layer in pair.layers]
+    assert np.abs(states[0] - states[1]).max() < TOLERANCE
+    assert np.abs(states[0]).max() > 0.1
+    assert loops
+
+
+@pytest.mark.parametrize("cell", PAIRS)
+def test_relu(cell, loops):
+    settings = {"activation": "relu", "return_sequences": True}
+    assert_equal(Pair(cell, settings).difference(lengths_mask("leading")))
+    assert loops
+
+
+@pytest.mark.parametrize("cell", PAIRS)
+def test_inside_a_compiled_step(cell, loops):
+    assert_equal(Pair(cell, {"return_sequences": True}).difference(lengths_mask("leading"), jit=True))
+    assert loops
+
+
+@pytest.mark.parametrize(
+    ("cell", "settings"),
+    [
+        ("lstm", {"recurrent_activation": "hard_sigmoid"}),
+        ("lstm", {"activation": "elu"}),
+        ("lstm", {"use_bias": False}),
+        ("lstm", {"go_backwards": True}),
+        ("lstm", {"unroll": True}),
+        ("gru", {"reset_after": False}),
+    ],
+)
+def test_what_is_not_covered_goes_to_keras(cell, settings, loops):
+    assert_equal(Pair(cell, settings).difference(None))
+    assert loops == []
+
+
+def test_the_comparison_notices_a_lost_gradient(monkeypatch):
+    """The control: the forget gate's gradient dropped."""
+    right = cells.LSTMCell.coefficients
+
+    def wrong(self: Any, activation: str, saved: Any, new: Any, old: Any) -> Any:
+        gates, *rest = right(self, activation, saved, new, old)
+        i, f, g, o = tf.split(gates, 4, axis=2)
+        return tf.concat([i, tf.zeros_like(f), g, o], axis=2), *rest
+
+    monkeypatch.setattr(cells.LSTMCell, "coefficients", wrong)
+    kernels.rows.compiled.cache_clear()
+    found = Pair("lstm").difference(None)
+    kernels.rows.compiled.cache_clear()
+    assert max(value for name, value in found.items() if name.startswith("result")) < TOLERANCE
+    assert max(value for name, value in found.items() if name.startswith("gradient")) > 1e-3
+
+
+def trained(layer: Any, optimizer: keras.optimizers.Optimizer, *, fused: bool) -> list[np.ndarray]:
+    """The weights of a small classifier after 20 steps."""
+    keras.utils.set_random_seed(5)
+    model = keras.Sequential(
+        [
+            keras.Input((STEPS,), dtype="int32"),
+            keras.layers.Embedding(30, FEATURES, mask_zero=True),
+            layer(UNITS, dropout=0.2, recurrent_dropout=0.2, seed=3),
+            keras.layers.Dense(1),
+        ]
+    )
+    if fused:
+        kernels.accelerate(model, row_parts=2)
+        assert type(model.layers[1]) is not layer
+    optimizer.build(model.trainable_variables)
+    update = kernels.compiled_update(optimizer, model.trainable_variables)
+    generator = np.random.default_rng(6)
+
+    @tf.function
+    def step(tokens: Any, labels: Any) -> None:
+        with tf.GradientTape() as tape:
+            logits = model(tokens, training=True)[:, 0]
+            loss = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels, logits))
+        gradients = tape.gradient(loss, model.trainable_variables)
+        if fused:
+            update(gradients)
+        else:
+            optimizer.apply(gradients, model.trainable_variables)
+
+    for _ in range(20):
+        step(tf.constant(generator.integers(0, 30, (8, STEPS)), tf.int32), tf.constant(generator.integers(0, 2, 8), tf.float32))
+    return [np.asarray(weight) for weight in [*model.trainable_variables, *optimizer.variables] if weight.dtype == "float32"]
+
+
+@pytest.mark.parametrize("name", ["Adam", "RMSprop", "SGD"])
+@pytest.mark.parametrize("cell", PAIRS)
+def test_twenty_steps_end_with_the_weights_and_moments_of_keras(cell, name, loops):
+    layer = PAIRS[cell][0]
+    theirs, ours = (trained(layer, getattr(keras.optimizers, name)(0.01), fused=fused) for fused in (False, True))
+    differences = [np.abs(one - other).max() for one, other in zip(theirs, ours, strict=True)]
+    assert max(differences) < TOLERANCE
+    assert loops
+
+
+def test_rows_are_cut_as_evenly_as_can_be():
+    call = recurrence.Call(tf.zeros((5, 2, 3)), (tf.zeros(1),), (tf.zeros((5, 4)),), keep=(tf.ones((5, 2)),))
+    parts = kernels.rows.split(call, 2)
+    assert [part.inputs.shape[0] for part in parts] == [3, 2]
+    assert [part.keep[0].shape[0] for part in parts] == [3, 2]
+    assert all(part.weights is call.weights for part in parts)
