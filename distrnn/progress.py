@@ -22,7 +22,7 @@ class Event:
         info: figures at this moment. `epoch` and `step` count from 1, `loss` and `validation_loss` are in nats, `tokens_per_s` and
             `samples_per_s` are over all replicas, `data_wait_s` is the wait for batches in this epoch so far, `step_s` the time of one of
             the last steps; `documents` are those read so far, `bytes_per_s` of their text over all actors; keys that do not apply are
-            absent. `message`, a text, is shown as it is.
+            absent. `message`, a text, is shown as it is; a `warning` stands alone, and does not say how far the stage is.
     """
 
     stage: str

@@ -70,6 +70,10 @@ class Lines:
 
     def __call__(self, event: Event) -> None:
         """Hear an event."""
+        if "warning" in event.info:
+            self.close()
+            self._say(f"warning: {event.info['warning']}")
+            return
         epoch = event.info.get("epoch")
         topic = event.stage, epoch, event.info.get("message") if epoch is None else None
         if self._waiting is not None and topic != self._waiting[0]:
@@ -113,6 +117,9 @@ class Bars:
 
     def __call__(self, event: Event) -> None:
         """Hear an event."""
+        if "warning" in event.info:
+            self._live.console.print(f"warning: {event.info['warning']}", markup=False, highlight=False)
+            return
         self._stop_waiting()
         if event.stage not in self._tasks:
             self._finish()

@@ -1,7 +1,7 @@
 """The checkpoints of a run in its storage: each a folder of files that every worker brings its own part of.
 
-The files go through our own storage, whose writes are whole or not there and are tried again where that helps. Ray Train keeps a list of its
-own, for what it deletes; where a run goes on is decided by what the storage holds, so a list that is lost costs no work.
+The files go through our own storage, whose writes are whole or not there and are tried again where that helps. Ray Train keeps a list of
+its own, for what it deletes; where a run goes on is decided by what the storage holds, so a list that is lost costs no work.
 """
 
 import hashlib

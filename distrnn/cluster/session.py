@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import ray
 
 from distrnn.cluster.interrupts import kept_handlers
-from distrnn.errors import StorageError
+from distrnn.errors import StorageError, UsageError
 
 # What the user has set stays. Ray Train looks every two seconds whether a worker has reported or ended, and the worker waits for it:
 # three reports cost five seconds (measured, ray 2.60).
@@ -23,6 +24,7 @@ LOCAL_SETTINGS = {
     "RAY_worker_niceness": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
+METRICS_PORT = "DISTRNN_METRICS_PORT"
 RAY_LOGGERS = ("ray._private", "ray._common", "ray.air", "ray.data", "ray.train", "ray.tune", "ray.util")
 
 
@@ -60,16 +62,38 @@ def ray_session(address: str | None, log_file: str | None = None) -> Iterator[li
 def _connect(address: str | None) -> None:
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.WARNING, "configure_logging": False}
     settings = SETTINGS if address else SETTINGS | LOCAL_SETTINGS
+    port = metrics_port()
     os.environ.update({key: value for key, value in settings.items() if key not in os.environ})
     try:
         if address:
             ray.init(address=address, **options)
         else:
-            ray.init(address="local", include_dashboard=False, **options)
+            ray.init(address="local", include_dashboard=False, _metrics_export_port=port, **options)
     except (ConnectionError, ValueError, TimeoutError, RuntimeError) as error:
         where = f"answers at {address}" if address else "could be started here"
         hint = "Check --address." if address else "See the run's log, and: distrnn doctor"
         raise StorageError(f"no Ray cluster {where}: {' '.join(str(error).split())[:200]}. {hint}") from None
+
+
+def metrics_port() -> int | None:
+    """Where a Ray of our own serves its metrics (DISTRNN_METRICS_PORT); None: at a port of its choice, which nobody knows.
+
+    Raises:
+        UsageError: it is no port, or in use; Ray would wait for half a minute and not say why.
+    """
+    text = os.environ.get(METRICS_PORT)
+    if text is None:
+        return None
+    if not (text.isdecimal() and 0 < int(text) < 2**16):
+        raise UsageError(f"{METRICS_PORT} must be a port from 1 to 65535. Received: {text!r}")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("", int(text)))
+        except OSError as error:
+            reason = f"port {text} cannot be used ({error.strerror})"
+            raise UsageError(f"{METRICS_PORT}: {reason}. Another run may have it: give each run of this machine its own.") from None
+    return int(text)
 
 
 def _nodes() -> list[Mapping[str, float]]:

@@ -186,6 +186,8 @@ class _Sweep:
         trial = self.plan.trials[index]
         if event.stage == STAGE:
             self._add(index, sweep_result.row(trial, self.plan.metric, event.info["outcome"]))
+        elif warning := event.info.get("warning"):
+            self._tell(trial.label, warning=f"{trial.label}: {warning}")
         else:
             self._tell(f"{trial.label}: {_epoch(event.info)}")
 

@@ -1,7 +1,6 @@
 """One trial of a sweep, in its worker: train, report each epoch to Ray Tune, and tell the driver how it ended.
 
-A trial that fails is a result like any other, so it returns; Ray Tune starts anew only those whose process died. Workers go on with the
-next trial where one ended, which saves the seconds that TensorFlow takes to import (measured: 4 of a trial's 6).
+A trial that fails is a result like any other, so it returns; Ray Tune starts anew only those whose process died.
 """
 
 import contextlib

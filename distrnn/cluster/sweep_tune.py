@@ -20,6 +20,9 @@ from distrnn.storage import filesystem, open_store
 
 POLL_S = 0.2
 STOP_WITHIN_S = 3.0
+# A worker that goes on with the next trial saves the seconds that TensorFlow takes to import, and keeps some 25 MB of what XLA compiled
+# for each (measured), so beyond so many trials every one has a process of its own.
+MOST_REUSING = 100
 # Tune's own tables and files say nothing that the sweep's do not; the first of them would be on stdout, where the result belongs.
 SETTINGS = {"RAY_AIR_NEW_OUTPUT": "0", "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1"}
 
@@ -87,7 +90,7 @@ def _tuner(jobs: list[TrialJob], mailbox: Any, concurrent: int | None, max_failu
     return tune.Tuner(
         tune.with_resources(tune.with_parameters(run_trial, jobs=jobs, mailbox=mailbox), resources),
         param_space={"trial": tune.grid_search(list(range(len(jobs))))},
-        tune_config=tune.TuneConfig(max_concurrent_trials=concurrent, reuse_actors=True),
+        tune_config=tune.TuneConfig(max_concurrent_trials=concurrent, reuse_actors=len(jobs) <= MOST_REUSING),
         run_config=tune.RunConfig(
             name="tune",
             storage_path=path,

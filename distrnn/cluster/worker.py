@@ -26,6 +26,7 @@ from ray.train.collective import broadcast_from_rank_zero
 from distrnn.cluster.channel import WorkerSide
 from distrnn.cluster.checkpoint_store import CheckpointStore, check_digests, digests, newest_whole
 from distrnn.cluster.train_job import MODEL_FOLDER, OUTCOME_FILE, TrainJob
+from distrnn.cluster.watching import watched
 from distrnn.errors import DistrnnError, IntegrityError, StorageError
 from distrnn.progress import Event
 from distrnn.storage import open_store
@@ -49,8 +50,10 @@ def run_worker(config: dict[str, Any]) -> None:
     except Exception as error:
         if job.placement.workers > 1 and _is_of_the_group(error):
             raise
-        traceback.print_exc()
+        # told first: the log may be on the disk that is full
         ray.get(mailbox.fail.remote(_told(error)))
+        with contextlib.suppress(OSError):
+            traceback.print_exc()
         if job.placement.workers > 1:
             raise
 
@@ -122,11 +125,13 @@ class _Worker:
             save=self._save,
             agree=self._agree if member.workers > 1 else lambda find: find(),
         )
-        with tempfile.TemporaryDirectory(prefix="distrnn-") as temporary:
+        checkpoint = self._read(last)
+        watching = watched(hooks, workflow, self._store, self._job.run_folder, checkpoint, self._tell)
+        with watching if leads else contextlib.nullcontext(hooks) as hooks, tempfile.TemporaryDirectory(prefix="distrnn-") as temporary:
             model = Path(temporary, MODEL_FOLDER)
             model.mkdir()
             try:
-                result = train_and_export(workflow, dataset, self._job.placement, hooks, self._read(last), model, member)
+                result = train_and_export(workflow, dataset, self._job.placement, hooks, checkpoint, model, member)
             except Interrupted:
                 return
             name = f"finished-{self._group}"
@@ -145,7 +150,7 @@ class _Worker:
         def find() -> str | None:
             found = newest_whole(self._checkpoints.names(), self._check, self._tell)
             if found is not None:
-                self._tell(f"going on from checkpoint {found}")
+                _log(f"going on from checkpoint {found}")
             return found
 
         last: str | None = self._agree(find)
@@ -164,7 +169,7 @@ class _Worker:
                 document = json.loads(Path(folder, OUTCOME_FILE).read_text(encoding="utf-8"))
             except ValueError:
                 raise IntegrityError(f"its file {OUTCOME_FILE} is not what was written") from None
-            check_digests(Path(folder, MODEL_FOLDER), document[DIGESTS])
+            check_digests(Path(folder, MODEL_FOLDER), document.get(DIGESTS, {}))
 
     def _is_final(self, name: str) -> bool:
         with self._checkpoints.opened(name) as folder:
@@ -201,10 +206,15 @@ class _Worker:
         train.report(figures, checkpoint=checkpoint, checkpoint_upload_mode=CheckpointUploadMode.NO_UPLOAD)
 
     def _tell(self, message: str) -> None:
-        """Tell the driver at once, and the log, unless the disk is full that it is on."""
-        with contextlib.suppress(OSError):
-            print(message, flush=True)
-        ray.get(self._mailbox.exchange.remote([Event("train", 0, None, "", {"message": message})]))
+        """Tell the driver at once, and the log."""
+        _log(message)
+        ray.get(self._mailbox.exchange.remote([Event("train", 0, None, "", {"warning": message})]))
+
+
+def _log(message: str) -> None:
+    """Write into the run's log, unless its disk is full."""
+    with contextlib.suppress(OSError):
+        print(message, file=sys.stderr, flush=True)
 
 
 def _unheard(_event: Event) -> None:

@@ -15,7 +15,9 @@ Head = Literal["logits", "probabilities"]
 LOWEST = {"relu": 0.0, "tanh": -1.0}  # what the activation never falls below
 
 
-def build_classifier(model: ClassifierModel, *, vocabulary_size: int, head: Head, recurrent: RecurrentLayers = KERAS_LAYERS) -> keras.Model:
+def build_classifier(
+    model: ClassifierModel, *, vocabulary_size: int, head: Head, recurrent: RecurrentLayers = KERAS_LAYERS, any_length: bool = False
+) -> keras.Model:
     """Embedding ► what reads the tokens ► one unit.
 
     Shapes: N documents, L = `model.sequence_length` tokens, F = `model.embedding_dim` features, U = `model.units`.
@@ -25,11 +27,12 @@ def build_classifier(model: ClassifierModel, *, vocabulary_size: int, head: Head
         vocabulary_size: ids in use, reserved ones included.
         head: `logits` to train (the loss is computed from them without loss of digits), `probabilities` to publish.
         recurrent: the layer of each recurrent type.
+        any_length: take documents padded to any length, not to `model.sequence_length` alone.
     Returns:
         int32 [N, L] -> float32 [N, 1]; the probability of the positive class, or its logit.
     """
     model = model.resolved()
-    tokens = keras.Input((model.sequence_length,), dtype="int32", name="tokens")
+    tokens = keras.Input((None if any_length else model.sequence_length,), dtype="int32", name="tokens")
     embedding = keras.layers.Embedding(
         vocabulary_size, model.embedding_dim, mask_zero=model.mask_zero and model.is_recurrent, name="embedding"
     )

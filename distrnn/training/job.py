@@ -155,7 +155,7 @@ def train_and_export(
 def make_task(workflow: Workflow, vocabulary_size: int) -> Task:
     """The task that the workflow's model asks for."""
     if isinstance(workflow.model, ClassifierModel):
-        return ClassifierTask(workflow.model, vocabulary_size)
+        return ClassifierTask(workflow.model, vocabulary_size, workflow.train.length_buckets)
     return LanguageTask(workflow.model, vocabulary_size)
 
 

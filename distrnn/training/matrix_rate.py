@@ -1,4 +1,4 @@
-"""How many floating point operations a second the devices of a training make while they multiply matrices: measured, in a fifth of a second."""
+"""How many floating point operations a second the devices of a training make while they multiply matrices: measured, not looked up."""
 
 import time
 from typing import Any
@@ -42,7 +42,8 @@ def matrix_rate(device: str, precision: str = "float32", seconds: float = MEASUR
     with tf.device(f"/{device}:0"):
         matrix = tf.cast(tf.random.stateless_uniform([size, size], seed=[0, 0]), TYPES[precision])
         _multiply(matrix)
-        ends, taken = time.perf_counter() + seconds, []
+        ends = time.perf_counter() + seconds
+        taken: list[float] = []
         while not taken or time.perf_counter() < ends:
             started = time.perf_counter()
             _multiply(matrix)

@@ -4,6 +4,7 @@ from distrnn.workflow.sections import ClassifierModel, LanguageModel
 
 GATES = {"simple-rnn": 1, "gru": 3, "lstm": 4}
 
+
 def parameter_counts(model: ClassifierModel | LanguageModel, vocabulary_size: int) -> dict[str, int]:
     """Parameters of each layer, statistics of a normalisation included; layers that have none are left out.
 

@@ -1,13 +1,14 @@
-"""How fast training is, also as a share of what the machine could do: the floating point operations of its matrix products in a second,
-against the rate at which the same devices multiply matrices and do nothing else (`matrix_rate`).
+"""How fast training is, also as a share of what its devices could do.
 
-A multiplication and an addition are two operations. The backward pass makes two products for each of the forward pass, one for the gradient
-of the inputs and one for that of the weights, of the same size; what is not a product (activations, look-ups, the optimizer) counts nothing.
+That is the floating point operations of training's matrix products in a second, against the rate at which the same devices multiply
+matrices and do nothing else (`matrix_rate`). A multiplication and an addition are two operations. The backward pass makes two products of
+the same size for each of the forward pass, one for the gradient of the inputs and one for that of the weights; what is not a product
+(activations, look-ups, the optimizer) counts nothing.
 
 Source: Goodfellow, Bengio and Courville (2016), Deep Learning, section 6.5.6, for the backward pass.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from distrnn.training.model_facts import GATES
@@ -58,6 +59,6 @@ def matrix_share(model: ClassifierModel | LanguageModel, vocabulary_size: int, s
     return None if rate is None else samples_per_s * matrix_flops_of_row(model, vocabulary_size) / rate
 
 
-def throughput(history: list[Mapping[str, Any]], share: float | None) -> dict[str, Any]:
+def throughput(history: Sequence[Mapping[str, Any]], share: float | None) -> dict[str, Any]:
     """What a run's report says of its speed: of the last epoch."""
     return {"tokens_per_s": history[-1]["tokens_per_s"], "samples_per_s": history[-1]["samples_per_s"], "matrix_share": share}

@@ -76,7 +76,7 @@ class Steps:
         self._update: Callable[..., Any] = self._apply
         if compile_with_xla:
             self._gradient, self._update = (tf.function(part, jit_compile=True) for part in (self._gradient, self._update))
-        self._call: Callable[..., Any] | None = None
+        self._calls: dict[int, Callable[..., Any]] = {}
 
     def take(self, group: Batch, rates: npt.NDArray[np.float32], flags: npt.NDArray[np.float32], totals: npt.NDArray[np.float64]) -> Taken:
         """Take the steps of a group of batches.
@@ -87,9 +87,10 @@ class Steps:
             flags: float32 [3], what this worker wishes.
             totals: float64 [4], those before.
         """
-        if self._call is None:
-            self._call = self._compiled(group)
-        taken = self._call(*group, rates, flags, totals)
+        length = group.tokens.shape[2]
+        if length not in self._calls:  # each length has its own graph, because shapes must be known to compile it well
+            self._calls[length] = self._compiled(group)
+        taken = self._calls[length](*group, rates, flags, totals)
         losses, new_totals, wishes = (value.numpy() for value in taken)
         return Taken(losses, new_totals, wishes > 0)
 

@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from distrnn.data.batches import Batches, ClassifierBatches
+from distrnn.data.buckets import BucketBatches
 from distrnn.data.parts import WHOLE, Part
 from distrnn.data.reader import ShardReader
 from distrnn.data.streams import StreamBatches
@@ -49,10 +50,17 @@ class Task(Protocol):
 
 @dataclass(frozen=True)
 class ClassifierTask:
-    """One label a document."""
+    """One label a document.
+
+    Attributes:
+        model: the workflow's section.
+        vocabulary_size: ids in use.
+        length_buckets: `train.length_buckets`.
+    """
 
     model: ClassifierModel
     vocabulary_size: int
+    length_buckets: int | None = None
 
     @property
     def draws_random(self) -> bool:
@@ -71,7 +79,8 @@ class ClassifierTask:
 
     def training_model(self, *, per_replica_batch_size: int, replicas: int) -> keras.Model:
         """int32 [B, L] -> logits [B, 1]."""
-        return build_classifier(self.model, vocabulary_size=self.vocabulary_size, head="logits")
+        any_length = self.length_buckets is not None
+        return build_classifier(self.model, vocabulary_size=self.vocabulary_size, head="logits", any_length=any_length)
 
     def published_model(self) -> keras.Model:
         """int32 [B, L] -> probabilities [B, 1]."""
@@ -93,7 +102,18 @@ class ClassifierTask:
         )
 
     def training_batches(self, reader: ShardReader, *, global_batch_size: int, seed: int, part: Part = WHOLE) -> Batches:
-        """Documents shuffled anew each epoch."""
+        """Documents shuffled anew each epoch, those of about the same length together if that is wanted."""
+        if self.length_buckets is not None:
+            return BucketBatches(
+                reader,
+                sequence_length=self.model.sequence_length,
+                padding=self.model.padding,
+                truncating=self.model.truncating,
+                batch=global_batch_size,
+                seed=seed,
+                multiple=-(-self.model.sequence_length // self.length_buckets),
+                part=part,
+            )
         return self.batches(reader, batch=global_batch_size, seed=seed, shuffle=True, part=part)
 
     def loss_and_hits(self, labels: Any, logits: Any) -> tuple[Any, Any]:

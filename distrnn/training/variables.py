@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from distrnn.errors import IntegrityError
+from distrnn.errors import IntegrityError, WorkflowError
 from distrnn.training.checkpoints import Arrays
 
 SEED_STEP = 0x9E3779B1  # 2**32 divided by the golden ratio: the seeds of any number of replicas are far apart
@@ -90,7 +90,8 @@ class TrainingVariables:
             shared: as `shared` gave them.
             own: as `own` gave them, those of all workers in order: random state [R, ...], recurrent state [B, U].
         Raises:
-            IntegrityError: they belong to another model or optimizer, or cannot go on with this number of replicas.
+            IntegrityError: they belong to another model or optimizer.
+            WorkflowError: they cannot go on with this number of replicas.
         """
         if shared.keys() != self._shared.keys() or own.keys() != self._random.keys() | self._recurrent.keys():
             raise IntegrityError("the checkpoint holds other variables than this model and optimizer have. Start a new run.")
@@ -102,9 +103,11 @@ class TrainingVariables:
         replicas = self._strategy.num_replicas_in_sync
         for name, variable in self._random.items():
             if len(own[name]) != replicas:
-                raise IntegrityError(
-                    f"this run began with {len(own[name])} replicas and has {replicas} now: dropout draws other masks then, so it would "
-                    f"not end with the weights it would have had. Resume with {len(own[name])} replicas, or start a new run."
+                raise WorkflowError(
+                    f"key 'scaling.replicas_per_worker': expected as many replicas in all as this run began with ({len(own[name])}). "
+                    f"Received: {replicas}. Dropout draws other masks then, so training would not end with the weights it would have had. "
+                    "Start a new run to change it.",
+                    key="scaling.replicas_per_worker",
                 )
             for index, value in enumerate(self._values(variable), self._first):
                 value.assign(own[name][index])

@@ -11,6 +11,7 @@ from distrnn.workflow.sections import (
     DOCUMENT_SOURCES,
     FILE_SOURCES,
     TABLE_SOURCES,
+    ClassifierModel,
     CosineSchedule,
     PromotionRule,
     StepSchedule,
@@ -126,12 +127,28 @@ def _train(workflow: Workflow) -> Iterator[Problem]:
             yield Problem(f"train.{key}", expected, "data.validation_fraction 0")
     if train.keep_best and train.early_stopping:
         yield Problem("train.keep_best", "nothing beside train.early_stopping, which keeps the best epoch too", show(train.keep_best))
+    yield from _length_buckets(workflow)
     schedule = train.learning_rate_schedule
     if isinstance(schedule, StepSchedule) and (late := [epoch for epoch in schedule.epochs if epoch >= train.epochs]):
         yield Problem("train.learning_rate_schedule.epochs", f"epochs below train.epochs ({train.epochs}), counted from 0", show(late[0]))
     if isinstance(schedule, CosineSchedule) and schedule.warmup_epochs >= train.epochs:
         expected = f"less than train.epochs ({train.epochs})"
         yield Problem("train.learning_rate_schedule.warmup_epochs", expected, show(schedule.warmup_epochs))
+
+
+def _length_buckets(workflow: Workflow) -> Iterator[Problem]:
+    buckets, model = workflow.train.length_buckets, workflow.model
+    if buckets is None:
+        return
+    if not isinstance(model, ClassifierModel):
+        yield Problem("train.length_buckets", "nothing for a language-model, whose text is one stream", show(buckets))
+    elif model.type == "mlp":
+        yield Problem("train.length_buckets", "nothing for an mlp, which reads all documents at one length", show(buckets))
+    elif not model.mask_zero:
+        expected = "model.mask_zero true beside it, or the model would learn from less padding than it meets later"
+        yield Problem("train.length_buckets", expected, "model.mask_zero false")
+    elif buckets > model.sequence_length:
+        yield Problem("train.length_buckets", f"at most model.sequence_length ({model.sequence_length})", show(buckets))
 
 
 def _scaling(workflow: Workflow) -> Iterator[Problem]:

@@ -7,6 +7,8 @@ from distrnn.workflow.problems import Problem, show
 from distrnn.workflow.sweep_sections import Sweep
 
 SWEPT_SECTIONS = ("data", "model", "train")
+# What these decide is how a run is kept, not what it learns
+KEPT_ALIKE = ("train.checkpoint_every_s", "train.checkpoints_kept", "train.tensorboard", "train.max_failures")
 MOST_TRIALS = 1000
 
 
@@ -21,6 +23,8 @@ def problems(sweep: Sweep | None) -> Iterator[Problem]:
         section, _, below = key.partition(".")
         if section not in SWEPT_SECTIONS or not below:
             yield Problem(at, f"a key of {', '.join(SWEPT_SECTIONS)}, for instance model.units", key)
+        if key in KEPT_ALIKE:
+            yield Problem(at, "a key that changes what is learned", key)
         if above := next((other for other in sweep.grid if key.startswith(f"{other}.")), None):
             yield Problem(at, f"nothing beside sweep.grid.{above}, which holds it", show(values))
         if (twice := _repeated(values)) is not None:

@@ -69,6 +69,11 @@ class Train(Section):
     max_time_s: Annotated[float, Field(gt=0.0)] | None = Field(
         None, description="Seconds of training, those before a resumption included, after which it ends as if that epoch were the last."
     )
+    length_buckets: Annotated[int, Field(ge=2, le=64)] | None = Field(
+        None,
+        description="Put documents of about the same length together and pad each batch to the smallest of so many lengths that holds it, "
+        "so that little of it is padding. Classifiers with model.mask_zero, except mlp, which needs one length.",
+    )
     steps_per_call: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = Field(
         "auto", description="Steps that TensorFlow takes for one call from Python; auto: as many as fit into about a tenth of a second."
     )

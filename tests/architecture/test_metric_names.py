@@ -3,6 +3,7 @@
 import re
 
 import pytest
+import yaml
 
 from distrnn.telemetry import METRICS
 
@@ -33,3 +34,18 @@ class TestEveryMetric:
 
     def test_help_is_a_sentence(self, spec):
         assert re.fullmatch(r"[A-Z].*\.", spec.help)
+
+
+@pytest.fixture(scope="module")
+def recorded(repo_root):
+    groups = yaml.safe_load((repo_root / "infra/prometheus/recording.yml").read_text())["groups"]
+    return {rule["record"]: rule["expr"] for group in groups for rule in group["rules"]}
+
+
+def test_every_recorded_name_is_a_metric(recorded):
+    assert set(recorded) <= {spec.name for spec in METRICS}
+
+
+def test_counters_are_added_up_and_of_gauges_the_largest_counts(recorded):
+    kinds = {spec.name: spec.kind for spec in METRICS}
+    assert recorded == {name: f"{'sum' if kinds[name] == 'counter' else 'max'} by (workflow) (ray_{name})" for name in recorded}

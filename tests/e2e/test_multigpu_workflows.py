@@ -35,8 +35,8 @@ def test_four_replicas_train_on_logical_devices_of_a_cpu(
     command = ["run", str(repo_root / f"workflows/{name}.yaml"), *chosen, "--json"]
     document = result_of(distrnn_command(*command, env={"DISTRNN_HOME": str(tmp_path)}))
     assert document["version"]["name"] == name
-    shown = result_of(distrnn_command("models", "show", name, "--json", env={"DISTRNN_HOME": str(tmp_path)}))
-    assert shown["lineage"]["placement"]["replicas"] == 4
+    shown = result_of(distrnn_command("models", "show", f"{name}@v1", "--json", env={"DISTRNN_HOME": str(tmp_path)}))
+    assert shown["metadata"]["lineage"]["placement"]["replicas"] == 4
 
 
 @pytest.fixture(scope="module")

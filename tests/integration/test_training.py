@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from distrnn.data.reader import ShardArrays, ShardReader
-from distrnn.errors import DivergedError, IntegrityError
+from distrnn.errors import DivergedError, WorkflowError
 from distrnn.progress import silent
 from distrnn.training import checkpoints, variables
 from distrnn.training.checkpoints import Checkpoint
@@ -185,11 +185,11 @@ def test_without_dropout_a_run_goes_on_with_another_number_of_replicas(case: tup
 def test_with_dropout_another_number_of_replicas_is_refused_with_the_reason() -> None:
     task = classifier(dropout=0.2)
     checkpoint = interrupted(task, documents(), at=3)
-    with pytest.raises(IntegrityError) as caught:
+    with pytest.raises(WorkflowError) as caught:
         trained(task, documents(), replicas=2, checkpoint=checkpoint)
     assert str(caught.value) == (
-        "this run began with 1 replicas and has 2 now: dropout draws other masks then, so it would not end with the weights it would have "
-        "had. Resume with 1 replicas, or start a new run."
+        "key 'scaling.replicas_per_worker': expected as many replicas in all as this run began with (1). Received: 2. Dropout draws other "
+        "masks then, so training would not end with the weights it would have had. Start a new run to change it."
     )
 
 
@@ -321,3 +321,23 @@ def test_the_learning_rate_of_each_step_is_that_of_the_schedule() -> None:
 
     result = trained(classifier(), documents(), learning_rate_schedule=OneCycleSchedule(type="one-cycle"), alter=watch, steps_per_call=4)
     assert rates == pytest.approx([learning_rate(result.trainer.train, epoch, step, 11) for epoch in range(2) for step in range(11)])
+
+
+def bucketed(kind: str) -> ClassifierTask:
+    model = {"type": kind, "mask_zero": True, "sequence_length": 32, "embedding_dim": 8, "units": 8}
+    return ClassifierTask(ClassifierModel(**model), VOCABULARY, length_buckets=4)
+
+
+def documents_of_many_lengths() -> ShardReader:
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(1, 40, 84)
+    labels = rng.integers(0, 2, 84).astype(np.int8)
+    return ShardReader([ShardArrays(rng.integers(3, VOCABULARY, lengths.sum()).astype(np.uint16), np.append(0, np.cumsum(lengths)), labels)])
+
+
+@pytest.mark.parametrize("kind", ["lstm", "conv"])
+def test_batches_of_several_lengths_train_alike_on_two_replicas(kind: str) -> None:
+    task, reader = bucketed(kind), documents_of_many_lengths()
+    lengths = {batch.tokens.shape[1] for batch in task.training_batches(reader, global_batch_size=8, seed=0).epoch(0)}
+    assert len(lengths) > 2
+    assert difference(trained(task, reader), trained(task, reader, replicas=2)) < TOLERANCE

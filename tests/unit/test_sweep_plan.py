@@ -112,6 +112,7 @@ def test_rule_that_one_combination_breaks_is_named(plan_of, workflow_file):
         (["model.units=5,16,5"], "model.units", "values that differ", "5 twice"),
         (["model.dropout=0,0.0"], "model.dropout", "values that differ", "0.0 twice"),
         (["scaling.workers=1,2"], "scaling.workers", "a key of data, model, train, for instance model.units", "scaling.workers"),
+        (["train.tensorboard=true"], "train.tensorboard", "a key that changes what is learned", "train.tensorboard"),
         (["model=1"], "model", "a key of data, model, train, for instance model.units", "model"),
         (
             ["train.optimizer=adam", "train.optimizer.name=sgd"],

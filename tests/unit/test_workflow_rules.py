@@ -332,3 +332,20 @@ def test_resolved_files_mean_the_same(labels):
     workflow = validate(changed(CLASSIFIER, "data", FILES[1] | {"labels": labels}), "w.yaml")
     again = validate(json.loads(workflow.resolved().model_dump_json(by_alias=True)), "w.yaml")
     assert again.resolved().model_dump_json() == workflow.resolved().model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ({"type": "mlp"}, "nothing for an mlp, which reads all documents at one length. Received: 8"),
+        (
+            {"type": "lstm"},
+            "model.mask_zero true beside it, or the model would learn from less padding than it meets later. Received: model.mask_zero false",
+        ),
+        ({"type": "lstm", "mask_zero": True, "sequence_length": 4}, "at most model.sequence_length (4). Received: 8"),
+    ],
+)
+def test_length_buckets_need_a_model_that_does_not_see_padding(model, message):
+    changes = [(f"model.{key}", value) for key, value in {"sequence_length": 80, **model}.items()]
+    refused = refusal(CLASSIFIER, *changes, ("train.length_buckets", 8))
+    assert refused == f"w.yaml: key 'train.length_buckets': expected {message}"
