@@ -3,6 +3,7 @@
     runs/<run id>/run.json      the document of `run --json`, with status, started_at and the resolved workflow
     runs/<run id>/report.html   the page a person looks at
     runs/<run id>/log.txt       what the libraries printed
+    runs/<run id>/tensorboard/  event files, where the workflow asks for them
 
 A run is recorded when it starts and again whenever its status changes, so that a run which was killed is still found.
 """
@@ -21,7 +22,7 @@ from distrnn.errors import ConflictError, IntegrityError, NotFoundError, UsageEr
 if TYPE_CHECKING:
     from distrnn.storage import Store
 
-RunFile = Literal["run.json", "report.html", "log.txt"]
+RunFile = Literal["run.json", "report.html", "log.txt", "tensorboard"]
 LAST = "last"
 _RUN_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 _STAMP = re.compile(r"-(\d{8})-(\d{6})-[0-9a-f]{4}$")

@@ -33,6 +33,7 @@ class Nodes:
         self.address = f"127.0.0.1:{port}"
         self._folder, self._env = folder, env
         self._marks: dict[str, str] = {}
+        self._started: dict[str, subprocess.Popen[bytes]] = {}
         self.start("head", "--head", f"--port={port}", "--include-dashboard=false")
 
     def start(self, name: str, *arguments: str) -> None:
@@ -45,6 +46,7 @@ class Nodes:
         variable, _, value = self._marks[name].partition("=")
         with log.open("wb") as out:
             process = subprocess.Popen(command, env={**self._env, variable: value}, stdout=out, stderr=out, start_new_session=True)
+            self._started[name] = process
         deadline = time.monotonic() + START_S
         while "Ray runtime started" not in log.read_text(errors="replace"):
             assert process.poll() is None, log.read_text(errors="replace")
@@ -65,6 +67,7 @@ class Nodes:
         for pid in self.processes_of(name):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        self._started[name].wait()
 
     def close(self) -> None:
         for name in reversed(self._marks):
@@ -113,7 +116,7 @@ class Bucket:
 
     def wait_for(self, command: Command, text: str, *, after: float = 0.0) -> None:
         """Wait until a key with this text is written."""
-        deadline = time.monotonic() + 120.0
+        deadline = time.monotonic() + 240.0
         while not self.written_after(after, text):
             assert command.process.poll() is None, command.stderr
             assert time.monotonic() < deadline, command.stderr

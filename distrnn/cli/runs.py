@@ -36,6 +36,8 @@ def show(run: RunId = "last", storage: StorageUrl = None, json: Json = False, de
     document = store.load(store.resolve(run))
     started = moment(document.get("started_at"))
     state = {"status": document.get("status"), "started": started, "workflow file": document.get("workflow_file")}
+    if document.get("resolved_workflow", {}).get("train", {}).get("tensorboard"):
+        state["tensorboard"] = store.location(document["run_id"], "tensorboard")
     if document.get("status") == "finished":
         blocks = [Fields(state), *run_blocks(document)]
     else:

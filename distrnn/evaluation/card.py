@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from distrnn.evaluation.wording import METRIC_UNITS, clean, measured, metric_words, number
+from distrnn.workflow.model_sections import RECURRENT_TYPES
 
 _PIPELINES = {"classifier": "text-classification", "language-model": "text-generation"}
 _WHAT = {"classifier": "text classifier", "language-model": "language model"}
@@ -24,6 +25,7 @@ _TEXTS = {
     "synthetic-reviews": ("en", "made-up reviews in which the order of the words decides"),
     "python-docs": ("en", "the documentation of Python's standard library"),
 }
+_TYPES = {"conv": "convolution", "simple-rnn": "simple RNN"}
 _COUNTS = ("examples", "tokens")
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|<>~$])")
 
@@ -82,7 +84,9 @@ def _front_matter(name: str, metadata: Mapping[str, Any], workflow: Mapping[str,
 def _introduction(metadata: Mapping[str, Any], workflow: Mapping[str, Any]) -> Iterator[str]:
     parameters = metadata.get("parameters")
     size = f" with {number(parameters)} parameters" if parameters is not None else ""
-    yield f"A recurrent {_WHAT[metadata['task']]} ({escape(workflow['model']['type']).upper()}){size}, trained by distrnn."
+    kind = workflow["model"]["type"]
+    what = f"A recurrent {_WHAT[metadata['task']]}" if kind in RECURRENT_TYPES else f"A {_WHAT[metadata['task']]}"
+    yield f"{what} ({_TYPES.get(kind) or escape(kind).upper()}){size}, trained by distrnn."
     if labels := metadata.get("labels"):
         yield f"It tells these labels apart: {', '.join(escape(label) for label in labels)}."
 

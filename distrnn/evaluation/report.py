@@ -42,7 +42,7 @@ def render(document: Mapping[str, Any], details: Mapping[str, Any]) -> str:
         details: what only the report shows; every key may be missing or None. `workflow` (resolved), `labels` (names of the
             classes), `confusion` (int [C, C], row: true, column: predicted), `mistakes` (of `metrics.confident_mistakes`),
             `sample` (`prompt`, `text`), `splits` ({name: {`rows`, `tokens`}}), `lineage`, `device`, `replicas`, `parameters`,
-            `throughput`.
+            `throughput` (of the last epoch: `samples_per_s`, `tokens_per_s`, `matrix_share`).
     Returns:
         HTML, which UTF-8 can encode.
     """
@@ -68,7 +68,8 @@ def render(document: Mapping[str, Any], details: Mapping[str, Any]) -> str:
         splits=details.get("splits") or {},
         dataset=_rows(document.get("dataset") or {}),
         lineage=_rows(details.get("lineage") or {}),
-        throughput=_rows(details.get("throughput") or {}),
+        speed=_speed(details.get("throughput") or {}),
+        share_known=(details.get("throughput") or {}).get("matrix_share") is not None,
         workflow=yaml.safe_dump(_plain(workflow), sort_keys=False, allow_unicode=True, width=100) if workflow else "",
     )
     return wording.clean(page)
@@ -136,6 +137,13 @@ def _sample(sample: Mapping[str, str] | None) -> dict[str, str] | None:
         return None
     prompt, text = sample.get("prompt") or "", sample.get("text") or ""
     return {"prompt": prompt, "text": text.removeprefix(prompt)}
+
+
+def _speed(throughput: Mapping[str, Any]) -> list[tuple[str, str]]:
+    share = throughput.get("matrix_share")
+    told = {"Samples a second": throughput.get("samples_per_s"), "Tokens a second": throughput.get("tokens_per_s")}
+    rows = [(name, wording.number(value)) for name, value in told.items() if value is not None]
+    return rows if share is None else [*rows, ("Share of the matrix-product rate", f"{100 * share:.2g} %")]
 
 
 def _rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Callable
@@ -143,8 +144,20 @@ def test_a_refused_gate_exits_4_and_publishes_all_the_same(workflow: str, distrn
 
 
 def test_a_diverged_run_exits_8_and_publishes_nothing(workflow: str, start_command: Callable[..., Command]) -> None:
-    settings = ["--set", "train.optimizer.name=sgd", "--set", "train.optimizer.learning_rate=1.0e38", "--set", "train.epochs=1"]
-    command = start_command("run", workflow, *settings)
+    """The learning rate that ruins the third epoch leaves the checkpoint of the second, and the message says what to do with that."""
+    schedule = "train.learning_rate_schedule={type: step, epochs: [2], factor: 1.0e38}"
+    settings = ["--set", "train.optimizer.name=sgd", "--set", schedule, "--set", "train.epochs=4"]
+    command = start_command("run", workflow, "--run-id", "mine", *settings)
     assert command.end() == 8, command.stderr
-    assert command.stderr.splitlines()[-1].endswith("a smaller train.optimizer.learning_rate is the likely cure.")
+    assert re.fullmatch(
+        r"error: training diverged: the loss is \S+ in epoch 3, step \d+\. Expected .+\. "
+        r"The likely cure: a smaller train\.optimizer\.learning_rate \(now 0\.003\); or train\.clip_norm, for instance 1\.0\. "
+        r"Start a new run with it: going on with this one would end the same way\. "
+        r"The checkpoint of epoch 2 is kept, and a run with train\.epochs=2 ends with what it had learnt by then\.",
+        command.stderr.splitlines()[-1],
+    )
+    (last,) = (command.home / "storage/runs/mine/checkpoints").glob("epoch-00003-step-00000000-*")
+    with np.load(last / "shared.npz") as file:
+        assert all(np.isfinite(file[name]).all() for name in file.files)
+    assert "Traceback" not in command.stderr
     assert versions(command) == []

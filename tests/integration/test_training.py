@@ -219,7 +219,7 @@ def test_a_loss_that_is_no_number_ends_training_and_says_why() -> None:
         trained(language(), stream(), optimizer=Optimizer(name="sgd", learning_rate=1e38))
     message = str(caught.value)
     assert message.startswith("training diverged: the loss is ")
-    assert message.endswith("The likely cure: a smaller train.optimizer.learning_rate (now 1e+38); or train.clip_norm, for instance 1.0.")
+    assert "The likely cure: a smaller train.optimizer.learning_rate (now 1e+38); or train.clip_norm, for instance 1.0. Start" in message
 
 
 def test_evaluation_of_a_stream_does_not_depend_on_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -323,11 +323,6 @@ def test_the_learning_rate_of_each_step_is_that_of_the_schedule() -> None:
     assert rates == pytest.approx([learning_rate(result.trainer.train, epoch, step, 11) for epoch in range(2) for step in range(11)])
 
 
-def bucketed(kind: str) -> ClassifierTask:
-    model = {"type": kind, "mask_zero": True, "sequence_length": 32, "embedding_dim": 8, "units": 8}
-    return ClassifierTask(ClassifierModel(**model), VOCABULARY, length_buckets=4)
-
-
 def documents_of_many_lengths() -> ShardReader:
     rng = np.random.default_rng(0)
     lengths = rng.integers(1, 40, 84)
@@ -335,9 +330,9 @@ def documents_of_many_lengths() -> ShardReader:
     return ShardReader([ShardArrays(rng.integers(3, VOCABULARY, lengths.sum()).astype(np.uint16), np.append(0, np.cumsum(lengths)), labels)])
 
 
-@pytest.mark.parametrize("kind", ["lstm", "conv"])
-def test_batches_of_several_lengths_train_alike_on_two_replicas(kind: str) -> None:
-    task, reader = bucketed(kind), documents_of_many_lengths()
+def test_batches_of_several_lengths_train_alike_on_two_replicas() -> None:
+    model = ClassifierModel(type="lstm", mask_zero=True, sequence_length=32, embedding_dim=8, units=8)
+    task, reader = ClassifierTask(model, VOCABULARY, length_buckets=2), documents_of_many_lengths()
     lengths = {batch.tokens.shape[1] for batch in task.training_batches(reader, global_batch_size=8, seed=0).epoch(0)}
-    assert len(lengths) > 2
+    assert lengths == {16, 32}
     assert difference(trained(task, reader), trained(task, reader, replicas=2)) < TOLERANCE

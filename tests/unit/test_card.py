@@ -71,6 +71,21 @@ def test_nothing_is_claimed_about_a_file_of_the_users():
     assert "Source: imdb (a file of the publisher's in that form)." in body
 
 
+@pytest.mark.parametrize(
+    ("type_", "told"),
+    [
+        ("mlp", "A text classifier (MLP)"),
+        ("conv", "A text classifier (convolution)"),
+        ("simple-rnn", "A recurrent text classifier (simple RNN)"),
+        ("gru", "A recurrent text classifier (GRU)"),
+        ("lstm", "A recurrent text classifier (LSTM)"),
+    ],
+)
+def test_a_card_says_what_kind_of_model_it_is(type_, told):
+    model = {"type": type_, "sequence_length": 80}
+    assert f"{told} with 2,691,713 parameters, trained by distrnn." in card(changed(CLASSIFIER, "model", model)).splitlines()
+
+
 def test_a_model_that_was_not_measured_says_so():
     front, body = front_matter(card(changed(changed(LANGUAGE_MODEL, "data.test_fraction", 0), "register", None), None))
     assert {"metrics", "model-index"}.isdisjoint(front)

@@ -58,6 +58,12 @@ def test_show_of_a_stopped_run_has_error_and_log(cli, recorded, tmp_path):
     )
 
 
+def test_show_says_where_the_files_for_tensorboard_are(cli, recorded, tmp_path):
+    run_id = "reviews-20261121-015300-ab12"
+    recorded.save(run_id, {**recorded.load(run_id), "resolved_workflow": {"train": {"tensorboard": True}}})
+    assert f"tensorboard    {tmp_path}/home/storage/runs/{run_id}/tensorboard" in cli("runs", "show").stdout.splitlines()
+
+
 def test_report_prints_where_the_page_is(cli, recorded, tmp_path):
     expected = f"{tmp_path}/home/storage/runs/reviews-20261121-015300-ab12/report.html\n"
     assert cli("runs", "report", "last").stdout == expected

@@ -217,6 +217,24 @@ def test_any_history_is_drawn_without_a_warning(losses):
         assert all(picture.svg.startswith("<svg") for picture in figures.learning_curves(history))
 
 
+def test_speed_is_told_with_what_the_share_means(classifier):
+    speed = "Samples a second 640.4 Tokens a second 51,233 Share of the matrix-product rate 13 %"
+    meaning = "The share is what training's matrix products made use of, of the speed at which the same devices multiply large matrices."
+    assert f"{speed} Of the last epoch. {meaning}" in Page(classifier).words
+
+
+@pytest.mark.parametrize(
+    ("throughput", "told"),
+    [
+        ({"tokens_per_s": 51_233.4}, "Tokens a second 51,233 Dataset"),
+        ({"tokens_per_s": 51_233.4, "samples_per_s": 640.42, "matrix_share": None}, "Samples a second 640.4 Tokens a second 51,233 Dataset"),
+    ],
+)
+def test_a_share_that_is_not_known_is_left_out(throughput, told):
+    document, details = classifier_run()
+    assert told in Page(render(document, details | {"throughput": throughput})).words
+
+
 def test_the_same_run_gives_the_same_page():
     assert render(*classifier_run()) == render(*classifier_run())
 

@@ -1,0 +1,180 @@
+"""A real training that is watched while it runs: at its metrics endpoint, by Prometheus where that is installed, and in TensorBoard's files."""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distrnn.telemetry import METRICS
+
+WORKFLOW = """
+name: watched
+data: {source: synthetic-reviews, limit: 1500, validation_fraction: 0.2}
+model: {type: lstm, sequence_length: 40, embedding_dim: 16, units: 16}
+train: {epochs: 4, global_batch_size: 8, tensorboard: true}
+"""
+TOLD = {spec.name: spec.kind for spec in METRICS if spec.name.startswith("distrnn_train_")}
+RULES = "infra/prometheus/recording.yml"
+PROMETHEUS = """
+global: {{scrape_interval: 1s, evaluation_interval: 1s}}
+rule_files: [{rules}]
+scrape_configs: [{{job_name: ray, static_configs: [{{targets: ["127.0.0.1:{port}"]}}]}}]
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        return int(probe.getsockname()[1])
+
+
+def fetched(url: str) -> str:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return str(answer.read().decode())
+    except (urllib.error.URLError, OSError):
+        return ""
+
+
+@dataclass
+class Watched:
+    """A finished run, what its endpoint served last of each metric, and what it served at all."""
+
+    document: dict[str, Any]
+    folder: Path
+    served: dict[str, float]
+    lines: list[str]
+
+
+def query(server: str, expression: str) -> list[dict[str, Any]]:
+    answer = fetched(f"{server}/api/v1/query?{urllib.parse.urlencode({'query': expression})}")
+    return list(json.loads(answer)["data"]["result"]) if answer else []
+
+
+@pytest.fixture(scope="module")
+def ports() -> tuple[int, int]:
+    return free_port(), free_port()
+
+
+@pytest.fixture(scope="module")
+def prometheus(ports: tuple[int, int], tmp_path_factory: pytest.TempPathFactory, repo_root: Path) -> Iterator[str | None]:
+    """A real Prometheus that scrapes the run's endpoint and knows the recording rules; None where it is not installed."""
+    if shutil.which("prometheus") is None:
+        yield None
+        return
+    folder, port = tmp_path_factory.mktemp("prometheus"), ports[1]
+    (folder / "prometheus.yml").write_text(PROMETHEUS.format(rules=repo_root / RULES, port=ports[0]))
+    command = ["prometheus", f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
+    with (folder / "log.txt").open("w") as log:
+        process = subprocess.Popen([*command, f"--web.listen-address=127.0.0.1:{port}"], stdout=log, stderr=log)
+        try:
+            deadline = time.monotonic() + 60
+            while not fetched(f"http://127.0.0.1:{port}/-/ready"):
+                assert process.poll() is None, (folder / "log.txt").read_text()
+                assert time.monotonic() < deadline
+                time.sleep(0.2)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def run(ports: tuple[int, int], prometheus: str | None, tmp_path_factory: pytest.TempPathFactory) -> Watched:
+    """`distrnn run`, its endpoint read several times a second for as long as it takes."""
+    home = tmp_path_factory.mktemp("watched")
+    (home / "workflow.yaml").write_text(WORKFLOW)
+    # Ray hands figures to the endpoint every ten seconds; a test has no time for that
+    settings = {"DISTRNN_HOME": str(home), "DISTRNN_METRICS_PORT": str(ports[0]), "RAY_metrics_report_interval_ms": "1000"}
+    command = [sys.executable, "-m", "distrnn", "run", str(home / "workflow.yaml"), "--run-id", "mine", "--json"]
+    served: dict[str, float] = {}
+    lines: list[str] = []
+    with (home / "stdout.txt").open("w") as out, (home / "stderr.txt").open("w") as log:
+        process = subprocess.Popen(command, stdout=out, stderr=log, env={**os.environ, **settings})
+        while process.poll() is None:
+            found = [line for line in fetched(f"http://127.0.0.1:{ports[0]}/metrics").splitlines() if "distrnn_" in line]
+            served |= {line.split("{")[0].removeprefix("ray_"): float(line.split()[-1]) for line in found if not line.startswith("#")}
+            lines = found or lines
+            time.sleep(0.2)
+    assert process.returncode == 0, (home / "stderr.txt").read_text()
+    return Watched(json.loads((home / "stdout.txt").read_text()), home / "storage/runs/mine", served, lines)
+
+
+def expected(history: list[dict[str, Any]]) -> dict[str, Any]:
+    """What is to be seen once training has ended; times that the history does not have are only known to be above 0."""
+    return {
+        "distrnn_train_loss_nats": pytest.approx(history[-1]["loss"]),
+        "distrnn_train_accuracy_ratio": pytest.approx(history[-1]["accuracy"]),
+        "distrnn_train_tokens_per_second": pytest.approx(history[-1]["tokens_per_s"], rel=0.2),
+        "distrnn_train_data_wait_seconds_total": pytest.approx(sum(entry["data_wait_s"] for entry in history), rel=1e-3),
+    }
+
+
+def test_the_endpoint_serves_the_values_of_the_training(run: Watched) -> None:
+    values = expected(run.document["history"])
+    assert set(run.served) == set(TOLD)
+    assert {name: run.served[name] for name in values} == values
+    assert all(run.served[name] > 0.0 for name in TOLD)
+
+
+def test_the_endpoint_serves_each_metric_once_and_by_workflow(run: Watched) -> None:
+    series = [line for line in run.lines if not line.startswith("#")]
+    assert sorted(line.split("{")[0] for line in series) == sorted(f"ray_{name}" for name in TOLD if f"ray_{name}" in "".join(series))
+    assert all('workflow="watched"' in line for line in series)
+
+
+def test_prometheus_has_the_values_under_their_own_names(run: Watched, prometheus: str | None, require_server: Callable[..., None]) -> None:
+    require_server(prometheus is not None, "prometheus")
+    values = expected(run.document["history"])
+    seen = {}
+    for name in TOLD:
+        (series,) = query(str(prometheus), f"last_over_time({name}[10m])")
+        assert series["metric"] in ({"__name__": name, "workflow": "watched"}, {"workflow": "watched"})
+        seen[name] = float(series["value"][1])
+    assert {name: seen[name] for name in values} == values
+
+
+def test_promtool_takes_the_recording_rules(repo_root: Path, require_server: Callable[..., None]) -> None:
+    require_server(shutil.which("promtool") is not None, "prometheus")
+    done = subprocess.run(["promtool", "check", "rules", str(repo_root / RULES)], capture_output=True, text=True, check=False)
+    assert (done.returncode, re.findall(r"\d+ rules found", done.stdout)) == (0, [f"{len(TOLD)} rules found"])
+
+
+def test_tensorboard_s_files_have_the_history(run: Watched) -> None:
+    from distrnn.training.board import CURVES, events_of
+
+    points: dict[tuple[str, str], list[tuple[int, float]]] = {}
+    for path in (run.folder / "tensorboard").glob("*/*tfevents*"):
+        for event in events_of(path):
+            for value in event.summary.value:
+                points.setdefault((path.parent.name, value.tag), []).append((event.step, value.simple_value))
+    history = run.document["history"]
+    losses = dict(points.pop(("train", "batch_loss")))
+    assert {(entry["epoch"] + 1) * entry["steps"]: pytest.approx(entry["loss"]) for entry in history}.items() <= losses.items()
+    assert points == {curve: [(entry["epoch"] + 1, pytest.approx(entry[key])) for entry in history] for key, curve in CURVES.items()}
+
+
+def test_the_run_s_report_says_how_fast_it_was(run: Watched) -> None:
+    page = " ".join(re.sub(r"<[^>]+>", " ", (run.folder / "report.html").read_text()).split())
+    assert re.search(r"Samples a second [\d,.]+ Tokens a second [\d,.]+ Share of the matrix-product rate [\d.]+ %", page)
+
+
+def test_runs_show_says_where_tensorboard_s_files_are(run: Watched) -> None:
+    environment = {**os.environ, "DISTRNN_HOME": str(run.folder.parents[2])}
+    done = subprocess.run(
+        [sys.executable, "-m", "distrnn", "runs", "show", "mine"], capture_output=True, text=True, env=environment, check=True
+    )
+    assert f"tensorboard    {run.folder}/tensorboard" in done.stdout.splitlines()
