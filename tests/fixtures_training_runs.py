@@ -145,8 +145,7 @@ def end_of(command: Command) -> int:
 @pytest.fixture(scope="session")
 def training_workflows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Paths of the workflow files, by name."""
-    folder = Path("/tmp/k/dev/wf")  # DEV
-    folder.mkdir(exist_ok=True)  # DEV
+    folder = tmp_path_factory.mktemp("training-workflows")
     dice = random.Random(0)
     (folder / "corpus.txt").write_text(" ".join(dice.choice(WORDS) for _ in range(10_000)))
     for name, text in WORKFLOWS.items():
@@ -161,14 +160,10 @@ def undisturbed(training_workflows: dict[str, str], tmp_path_factory: pytest.Tem
 
     def home_of(name: str) -> Path:
         if name not in homes:
-            home = Path("/tmp/k/dev") / "undisturbed" / name / "home"  # DEV
-            if (home / "done").exists():  # DEV
-                homes[name] = home
-                return home
+            home = tmp_path_factory.mktemp("undisturbed") / "home"
             with only_the_home():
                 command = Command(home, ("run", training_workflows[name], "--run-id", RUN))
             assert end_of(command) == 0, command.stderr
-            (home / "done").touch()
             homes[name] = home
         return homes[name]
 
@@ -182,16 +177,12 @@ def interrupted(training_workflows: dict[str, str], tmp_path_factory: pytest.Tem
 
     def copy(name: str, target: Path) -> Path:
         if name not in homes:
-            home = Path("/tmp/k/dev") / "interrupted" / name / "home"  # DEV
-            if (home / "done").exists():  # DEV
-                homes[name] = home
-                return Path(shutil.copytree(home, target))
+            home = tmp_path_factory.mktemp("interrupted") / "home"
             with only_the_home():
                 command = Command(home, ("run", training_workflows[name], "--run-id", RUN))
             wait_for_checkpoint(command, (2, 20))
             command.interrupt()
             assert end_of(command) == 130, command.stderr
-            (home / "done").touch()
             homes[name] = home
         shutil.copytree(homes[name], target)
         return target

@@ -43,8 +43,9 @@ def trained(case: str, strategy: Any, *, replicas: int, member: Any = None, alte
     """The weights of a case after two epochs, 22 steps, under a strategy over `replicas` of all workers."""
     from distrnn.data.parts import Part
     from distrnn.progress import silent
+    from distrnn.training.kernel_plan import kernels_for
     from distrnn.training.loop import Hooks, Trainer
-    from distrnn.training.plan import plan_batches
+    from distrnn.training.plan import Placement, plan_batches
     from distrnn.training.strategy import ALONE
     from distrnn.training.tasks import ClassifierTask, LanguageTask
     from distrnn.workflow.sections import ClassifierModel, LanguageModel, Optimizer, Train
@@ -58,8 +59,10 @@ def trained(case: str, strategy: Any, *, replicas: int, member: Any = None, alte
     else:
         task = ClassifierTask(ClassifierModel(**CLASSIFIERS[case], sequence_length=12, embedding_dim=8, units=8), VOCABULARY)
         reader = documents()
+    placement = Placement("cpu", 2, 0, replicas // member.workers, member.workers)
     batches = task.training_batches(reader, global_batch_size=BATCH, seed=0, part=Part(member.rank, member.workers))
-    trainer = Trainer(task, train, plan_batches(BATCH, replicas), strategy, compile_with_xla=False, member=member)
+    kernels = kernels_for(task.model, train, placement)
+    trainer = Trainer(task, train, plan_batches(BATCH, replicas), strategy, kernels=kernels, member=member)
     if alter is not None:
         alter(trainer)
     trainer.fit(batches, Hooks(silent, lambda: False, lambda _: None))

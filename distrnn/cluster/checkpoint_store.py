@@ -1,13 +1,15 @@
 """The checkpoints of a run in its storage: each a folder of files that every worker brings its own part of.
 
-The files go through our own storage, whose writes are whole or not there and are tried again where that helps. Ray Train keeps a list of
-its own, for what it deletes; where a run goes on is decided by what the storage holds, so a list that is lost costs no work.
+A checkpoint counts once its last file is there, which worker 0 writes when all have brought theirs. Which there are, where a run goes on
+and which are too old is read from the storage itself: a list beside it (Ray Train would keep one) can be lost or cut short.
 """
 
 import hashlib
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 from distrnn.errors import DistrnnError, IntegrityError
@@ -30,24 +32,51 @@ class CheckpointStore:
         self._prefix = f"{run_folder}/{FOLDER}"
 
     def names(self) -> list[str]:
-        """All checkpoints that worker 0 has written to the end, oldest first: their names begin with the epoch and the step."""
-        keys = (PurePosixPath(entry.key.removeprefix(f"{self._prefix}/")) for entry in self._store.list(f"{self._prefix}/"))
-        return sorted(str(key.parent) for key in keys if len(key.parts) == 2 and key.name in LAST_WRITTEN)
+        """All checkpoints that were written to the end, in the order of training: their names begin with the epoch and the step."""
+        return sorted(self._ends())
 
-    def put(self, name: str, folder: Path) -> None:
+    def _ends(self) -> dict[str, datetime]:
+        """When the last file of each was written."""
+        keys = ((PurePosixPath(entry.key.removeprefix(f"{self._prefix}/")), entry) for entry in self._store.list(f"{self._prefix}/"))
+        return {str(key.parent): entry.modified for key, entry in keys if len(key.parts) == 2 and key.name in LAST_WRITTEN}
+
+    def put(self, name: str, folder: Path, all_have_written: Callable[[], object] = lambda: None) -> None:
         """Bring the files of `folder` into checkpoint `name`.
 
+        Args:
+            name: of the checkpoint.
+            folder: with this worker's part.
+            all_have_written: returns when every worker has called it; then the last file is written.
         Raises:
             DistrnnError: a file could not be written; those that were are removed as far as possible.
         """
         files = sorted((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.name in LAST_WRITTEN)
-        keys = [f"{self._prefix}/{name}/{path.relative_to(folder).as_posix()}" for path in files]
+        parts = [path for path in files if path.name not in LAST_WRITTEN]
         try:
-            for key, path in zip(keys, files, strict=True):
-                self._store.put_file(key, path)
+            self._put(name, folder, parts)
+            all_have_written()
+            self._put(name, folder, files[len(parts) :])
         except (DistrnnError, OSError):
-            self._remove(keys)
+            self._remove([self._key(name, folder, path) for path in files])
             raise
+
+    def _put(self, name: str, folder: Path, files: Sequence[Path]) -> None:
+        for path in files:
+            self._store.put_file(self._key(name, folder, path), path)
+
+    def _key(self, name: str, folder: Path, path: Path) -> str:
+        return f"{self._prefix}/{name}/{path.relative_to(folder).as_posix()}"
+
+    def keep(self, count: int) -> None:
+        """Remove all but those that were written last; what cannot be removed stays."""
+        ends = self._ends()
+        for name in sorted(ends, key=lambda name: (ends[name], name))[:-count]:
+            start = f"{self._prefix}/{name}/"
+            keys = [entry.key for entry in self._store.list(start)]
+            # the last file first: what is half removed counts no more
+            self._remove(sorted(keys, key=lambda key: key.removeprefix(start) not in LAST_WRITTEN))
+            if (folder := self._store.local_path(start.rstrip("/"))) is not None:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _remove(self, keys: Sequence[str]) -> None:
         for key in keys:

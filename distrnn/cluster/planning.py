@@ -10,6 +10,7 @@ from distrnn.data.lookup import Lookup, lookup
 from distrnn.errors import WorkflowError
 from distrnn.storage import Store, default_storage, open_store
 from distrnn.training import plan as decide
+from distrnn.training.kernel_plan import kernels_for
 from distrnn.training.model_facts import cudnn_obstacles, parameter_counts
 from distrnn.training.plan import Placement
 from distrnn.training.schedules import learning_rate
@@ -103,8 +104,8 @@ def plan(workflow_path: str | Path, overrides: Sequence[str] | Mapping[str, Any]
     """Say what `run` would do; only an address makes it speak to Ray.
 
     Returns:
-        `workflow` (resolved), `storage`, `dataset`, `batches`, `parameters`, `placement`, `cudnn`: plain values. Steps and parameters are
-        None, or upper bounds, where they depend on a dataset that is not prepared.
+        `workflow` (resolved), `storage`, `dataset`, `batches`, `parameters`, `placement`, `kernels` (how a step is computed, and why), `cudnn`: plain
+        values. Steps and parameters are None, or upper bounds, where they depend on a dataset that is not prepared.
     Raises:
         WorkflowError: a key is wrong, or the cluster cannot place the worker.
         NotFoundError: the source does not exist.
@@ -123,6 +124,7 @@ def plan(workflow_path: str | Path, overrides: Sequence[str] | Mapping[str, Any]
         "batches": _batches(workflow, placement, found),
         "parameters": _parameters(workflow, found),
         "placement": placement.to_json(),
+        "kernels": kernels_for(workflow.model, workflow.train, placement).reason,
         "cudnn": {"usable": not (obstacles := cudnn_obstacles(workflow.model)), "prevented_by": obstacles},
     }
 

@@ -21,7 +21,7 @@ from typing import Any
 import ray
 from ray import train
 from ray.train import CheckpointUploadMode
-from ray.train.collective import broadcast_from_rank_zero
+from ray.train.collective import barrier, broadcast_from_rank_zero
 
 from distrnn.cluster.channel import WorkerSide
 from distrnn.cluster.checkpoint_store import CheckpointStore, check_digests, digests, newest_whole
@@ -34,6 +34,7 @@ from distrnn.workflow import validate
 
 MEET_EVERY_S = 0.1
 DIGESTS = "digests"
+FINISHED = "finished-"
 
 
 def run_worker(config: dict[str, Any]) -> None:
@@ -110,9 +111,9 @@ class _Worker:
         from distrnn.training.strategy import Member
 
         last = self._last()
-        if last is not None and self._is_final(last):
+        if last is not None and last.startswith(FINISHED):
             if last not in self._reported():  # Ray Train deletes what it is told of twice
-                self._report(last, {"finished": True})
+                self._report(last)
             return
         workers = self._job.placement.workers
         member = Member(self._rank, meet(self._mailbox, self._group, self._rank, workers) if workers > 1 else ())
@@ -134,12 +135,12 @@ class _Worker:
                 result = train_and_export(workflow, dataset, self._job.placement, hooks, checkpoint, model, member)
             except Interrupted:
                 return
-            name = f"finished-{self._group}"
+            name = f"{FINISHED}{self._group}"
             if result is not None:
                 document = {**outcome.describe(workflow, dataset, result, model), DIGESTS: digests(model)}
                 Path(temporary, OUTCOME_FILE).write_text(json.dumps(document), encoding="utf-8")
                 self._checkpoints.put(name, Path(temporary))
-            self._report(name, {"finished": True})
+            self._report(name)
 
     def _agree(self, find: Callable[[], Any]) -> Any:
         return broadcast_from_rank_zero(find() if self._rank == 0 else None)
@@ -161,19 +162,15 @@ class _Worker:
         return [PurePosixPath(report.checkpoint.path).name for report in train.get_all_reported_checkpoints() if report.checkpoint]
 
     def _check(self, name: str) -> None:
-        if not self._is_final(name):
+        if not name.startswith(FINISHED):
             self._read(name)
             return
         with self._checkpoints.opened(name) as folder:
             try:
                 document = json.loads(Path(folder, OUTCOME_FILE).read_text(encoding="utf-8"))
-            except ValueError:
+            except (OSError, ValueError):
                 raise IntegrityError(f"its file {OUTCOME_FILE} is not what was written") from None
             check_digests(Path(folder, MODEL_FOLDER), document.get(DIGESTS, {}))
-
-    def _is_final(self, name: str) -> bool:
-        with self._checkpoints.opened(name) as folder:
-            return Path(folder, OUTCOME_FILE).exists()
 
     def _read(self, name: str | None) -> Any:
         from distrnn.training import checkpoints
@@ -187,23 +184,26 @@ class _Worker:
         """Keep a checkpoint; one worker that cannot goes on without it, because the next may succeed."""
         from distrnn.training import checkpoints
 
-        position, placement = checkpoint.position, self._job.placement
+        position, workers = checkpoint.position, self._job.placement.workers
         name = f"epoch-{position.epoch + 1:05d}-step-{position.step:08d}-{self._group}"
         with tempfile.TemporaryDirectory(prefix="distrnn-checkpoint-") as temporary:
             try:
-                checkpoints.write(Path(temporary), checkpoint, rank=self._rank, workers=placement.workers)
-                self._checkpoints.put(name, Path(temporary))
+                checkpoints.write(Path(temporary), checkpoint, rank=self._rank, workers=workers)
+                self._checkpoints.put(name, Path(temporary), barrier if workers > 1 else lambda: None)
             except (DistrnnError, OSError) as error:
-                if placement.workers > 1:
+                if workers > 1:
                     raise
                 self._tell(f"a checkpoint could not be written ({first_line(error)}); training goes on, the one before it counts")
                 return
-        self._report(name, {"epoch": position.epoch})
+        if self._rank == 0:
+            with contextlib.suppress(DistrnnError, OSError):
+                self._checkpoints.keep(self._job.workflow["train"]["checkpoints_kept"])
 
-    def _report(self, name: str, figures: dict[str, Any]) -> None:
+    def _report(self, name: str) -> None:
+        """Give the finished model to the driver. Ray Train is told of no other checkpoint: it fails where its own list cannot be kept."""
         storage = train.get_context().get_storage()
         checkpoint = train.Checkpoint(f"{storage.experiment_fs_path}/{name}", storage.storage_filesystem)
-        train.report(figures, checkpoint=checkpoint, checkpoint_upload_mode=CheckpointUploadMode.NO_UPLOAD)
+        train.report({"finished": True}, checkpoint=checkpoint, checkpoint_upload_mode=CheckpointUploadMode.NO_UPLOAD)
 
     def _tell(self, message: str) -> None:
         """Tell the driver at once, and the log."""
@@ -214,7 +214,7 @@ class _Worker:
 def _log(message: str) -> None:
     """Write into the run's log, unless its disk is full."""
     with contextlib.suppress(OSError):
-        print(message, file=sys.stderr, flush=True)
+        os.write(2, f"{message}\n".encode())  # Ray prints twice what is printed
 
 
 def _unheard(_event: Event) -> None:

@@ -143,7 +143,7 @@ def _speed(throughput: Mapping[str, Any]) -> list[tuple[str, str]]:
     share = throughput.get("matrix_share")
     told = {"Samples a second": throughput.get("samples_per_s"), "Tokens a second": throughput.get("tokens_per_s")}
     rows = [(name, wording.number(value)) for name, value in told.items() if value is not None]
-    return rows if share is None else [*rows, ("Share of the matrix-product rate", f"{100 * share:.2g} %")]
+    return rows if share is None else [*rows, ("Share of the matrix-product rate", f"{float(f'{100 * share:.2g}'):g} %")]
 
 
 def _rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:

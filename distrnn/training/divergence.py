@@ -81,6 +81,8 @@ def advice(train: Train, model: Model, epoch: int) -> str:
         epoch: from 0, that in which training diverged; those before it have left checkpoints.
     """
     cures = [f"a smaller train.optimizer.learning_rate (now {train.optimizer.learning_rate:g})"]
+    if train.learning_rate_schedule is not None:
+        cures.append("a train.learning_rate_schedule that keeps it smaller")
     if train.precision == "mixed-float16":
         cures.insert(0, "train.precision mixed-bfloat16, whose numbers reach further")
     if train.clip_norm is None:

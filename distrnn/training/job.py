@@ -15,6 +15,7 @@ from distrnn.training import variables
 from distrnn.training.checkpoints import Checkpoint
 from distrnn.training.evaluate import ClassifierEvaluator, LanguageEvaluator
 from distrnn.training.export import export
+from distrnn.training.kernel_plan import kernels_for
 from distrnn.training.loop import Hooks, Trainer
 from distrnn.training.matrix_rate import matrix_rate_of_all
 from distrnn.training.plan import Placement, plan_batches
@@ -102,8 +103,9 @@ def train(
         seed=workflow.train.seed,
         part=Part(member.rank, member.workers),
     )
-    compile_with_xla = placement.device == "cpu" and placement.all_replicas == 1
-    trainer = Trainer(task, workflow.train, plan, strategy, compile_with_xla=compile_with_xla, member=member)
+    kernels = kernels_for(workflow.model, workflow.train, placement)
+    print(f"kernels: {kernels.reason}", flush=True)  # the worker's output is the run's log
+    trainer = Trainer(task, workflow.train, plan, strategy, kernels=kernels, member=member)
     judge = Judge(task, dataset, compile_with_xla=placement.device == "cpu")
     hooks = replace(hooks, validate=judge.validate if workflow.validation_fraction else None)
     position = trainer.fit(batches, hooks, checkpoint)
@@ -141,8 +143,7 @@ def train_and_export(
     if member.rank != 0:
         return None
     hooks.progress(Event("evaluate", 0, 1, "splits"))
-    rate = matrix_rate_of_all(placement, workflow.train.precision)
-    share = matrix_share(workflow.model, dataset.vocabulary.size, trained.history[-1]["samples_per_s"], rate)
+    share = _matrix_share(workflow, dataset, placement, trained.history)
     judge = trained.judge
     held_out = judge.held_out(trained.model) if workflow.has_test_split else None
     variables.copy_weights(trained.model, judge.model)
@@ -150,6 +151,13 @@ def train_and_export(
     hooks.progress(Event("evaluate", 1, 1, "splits"))
     seconds = {"train": ended - started, "evaluate": time.perf_counter() - ended}
     return Outcome(trained.history, held_out, judge.model.count_params(), seconds, share)
+
+
+def _matrix_share(workflow: Workflow, dataset: Dataset, placement: Placement, history: list[dict[str, Any]]) -> float | None:
+    if workflow.train.length_buckets is not None:
+        return None  # how long the rows were nobody has kept
+    rate = matrix_rate_of_all(placement, workflow.train.precision)
+    return matrix_share(workflow.model, dataset.vocabulary.size, history[-1]["samples_per_s"], rate)
 
 
 def make_task(workflow: Workflow, vocabulary_size: int) -> Task:

@@ -17,6 +17,8 @@ from distrnn.data.batches import Batches
 from distrnn.progress import Event, Progress
 from distrnn.training import divergence, variables
 from distrnn.training.checkpoints import Arrays, Checkpoint, Position, record
+from distrnn.training.kernels.choice import Kernels
+from distrnn.training.kernels.layers import accelerate
 from distrnn.training.plan import BatchPlan
 from distrnn.training.prefetch import READY, Prefetched, grouped
 from distrnn.training.schedules import learning_rate
@@ -65,7 +67,7 @@ class Trainer:
         plan: global batch and replicas of all workers.
         strategy: over the devices of all workers.
         member: this worker among them.
-        compile_with_xla: compile the step.
+        kernels: what computes the step.
     """
 
     def __init__(
@@ -75,7 +77,7 @@ class Trainer:
         plan: BatchPlan,
         strategy: tf.distribute.Strategy,
         *,
-        compile_with_xla: bool,
+        kernels: Kernels,
         member: Member = ALONE,
     ) -> None:
         self.train, self._task, self._member = train, task, member
@@ -83,6 +85,8 @@ class Trainer:
         keras.config.set_dtype_policy(train.precision.replace("-", "_"))
         with strategy.scope():
             self.model = task.training_model(per_replica_batch_size=plan.per_replica_batch_size, replicas=plan.replicas)
+            if kernels.layers == "fused":
+                accelerate(self.model, row_parts=kernels.row_parts)
             optimizer = OPTIMIZERS[train.optimizer.name](train.optimizer.learning_rate, global_clipnorm=train.clip_norm)
             if train.precision == "mixed-float16":
                 optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
@@ -95,14 +99,14 @@ class Trainer:
             first_replica=member.rank * (plan.replicas // member.workers),
             draws_random=task.draws_random,
         )
-        self._steps = Steps(
+        self.steps = Steps(
             task,
             self.model,
             optimizer,
             strategy,
             per_replica_batch_size=plan.per_replica_batch_size,
             replicas_per_worker=plan.replicas // member.workers,
-            compile_with_xla=compile_with_xla,
+            kernels=kernels,
         )
         self._size = 1 if train.steps_per_call == "auto" else train.steps_per_call
         self._groups = self._taken = 0
@@ -200,7 +204,7 @@ class Trainer:
     def _take(self, group: Any, position: Position, batches: Batches, flags: np.ndarray) -> Taken:
         steps = range(position.step, position.step + len(group.tokens))
         rates = np.array([learning_rate(self.train, position.epoch, step, batches.steps) for step in steps], np.float32)
-        taken = self._steps.take(group, rates, flags, np.array(position.totals))
+        taken = self.steps.take(group, rates, flags, np.array(position.totals))
         where = {"epoch": position.epoch, "step": position.step}
         divergence.check_losses(taken.losses.tolist(), self._task.loss_of_ignorance, **where, train=self.train, model=self._task.model)
         return taken

@@ -19,6 +19,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from distrnn.data.batches import Batch
+from distrnn.training.kernels.choice import Kernels
 from distrnn.training.tasks import Task
 
 FIGURES = 4  # loss (nats), hits, labels, tokens
@@ -54,7 +55,7 @@ class Steps:
         strategy: that both were made under.
         per_replica_batch_size: rows of a replica.
         replicas_per_worker: this worker's replicas.
-        compile_with_xla: compile gradient and update.
+        kernels: what XLA compiles.
     """
 
     def __init__(
@@ -66,16 +67,15 @@ class Steps:
         *,
         per_replica_batch_size: int,
         replicas_per_worker: int,
-        compile_with_xla: bool,
+        kernels: Kernels,
     ) -> None:
         self._task, self._model, self._optimizer, self._strategy = task, model, optimizer, strategy
         self._rows = per_replica_batch_size
         self._full_labels = per_replica_batch_size * strategy.num_replicas_in_sync * task.labels_of_row
         self._local_replicas, self._is_distributed = replicas_per_worker, strategy.num_replicas_in_sync > 1
-        self._gradient: Callable[..., Any] = self._gradient_of_rows
-        self._update: Callable[..., Any] = self._apply
-        if compile_with_xla:
-            self._gradient, self._update = (tf.function(part, jit_compile=True) for part in (self._gradient, self._update))
+        self.gradient: Callable[..., Any] = self._gradient_of_rows
+        self.update: Callable[..., Any] = _compiled(self._apply) if kernels.compile_update else self._apply
+        self._alone: Callable[..., Any] = _compiled(self._on_one_device) if kernels.compile_step else self._on_one_device
         self._calls: dict[int, Callable[..., Any]] = {}
 
     def take(self, group: Batch, rates: npt.NDArray[np.float32], flags: npt.NDArray[np.float32], totals: npt.NDArray[np.float64]) -> Taken:
@@ -89,12 +89,12 @@ class Steps:
         """
         length = group.tokens.shape[2]
         if length not in self._calls:  # each length has its own graph, because shapes must be known to compile it well
-            self._calls[length] = self._compiled(group)
+            self._calls[length] = self._graph(group)
         taken = self._calls[length](*group, rates, flags, totals)
         losses, new_totals, wishes = (value.numpy() for value in taken)
         return Taken(losses, new_totals, wishes > 0)
 
-    def _compiled(self, group: Batch) -> Callable[..., Any]:
+    def _graph(self, group: Batch) -> Callable[..., Any]:
         # the number of steps changes at the end of an epoch
         specs = [tf.TensorSpec([None, *array.shape[1:]], array.dtype) for array in group]
         specs += [tf.TensorSpec([None], tf.float32), tf.TensorSpec([FLAGS], tf.float32), tf.TensorSpec([FIGURES], tf.float64)]
@@ -115,13 +115,16 @@ class Steps:
 
     def _one(self, tokens: Any, labels: Any, weights: Any, flags: Any) -> Any:
         if not self._is_distributed:
-            *gradients, figures = self._gradient(tokens, labels, weights)
-            figures = tf.concat([figures, flags], 0)
-        else:
-            summed = self._strategy.run(self._replica, args=(tokens, labels, weights, flags))
-            # equal on all replicas: the first of them speaks for all
-            *gradients, figures = [self._strategy.experimental_local_results(value)[0] for value in summed]
-        self._update(gradients, self._full_labels / figures[2])
+            return tf.concat([self._alone(tokens, labels, weights), flags], 0)
+        summed = self._strategy.run(self._replica, args=(tokens, labels, weights, flags))
+        # equal on all replicas: the first of them speaks for all
+        *gradients, figures = [self._strategy.experimental_local_results(value)[0] for value in summed]
+        self.update(gradients, self._full_labels / figures[2])
+        return figures
+
+    def _on_one_device(self, tokens: Any, labels: Any, weights: Any) -> Any:
+        *gradients, figures = self.gradient(tokens, labels, weights)
+        self.update(gradients, self._full_labels / figures[2])
         return figures
 
     def _replica(self, tokens: Any, labels: Any, weights: Any, flags: Any) -> Any:
@@ -132,7 +135,7 @@ class Steps:
             tf.slice(array, [replica * self._rows] + [0] * (array.shape.rank - 1), [self._rows, *array.shape[1:]])
             for array in (tokens, labels, weights)
         )
-        *gradients, figures = self._gradient(*rows)
+        *gradients, figures = self.gradient(*rows)
         wishes = tf.where(tf.equal(replica, 0), flags, tf.zeros_like(flags))
         summed = context.all_reduce(tf.distribute.ReduceOp.SUM, [*gradients, tf.concat([figures, wishes], 0)])
         return tuple(summed)
@@ -155,3 +158,8 @@ class Steps:
     def _apply(self, gradients: Any, factor: Any) -> None:
         """Update the weights with gradients of a full batch's mean loss, times `factor` for a batch that was not full."""
         self._optimizer.apply([gradient * factor for gradient in gradients], self._model.trainable_variables)
+
+
+def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    compiled: Callable[..., Any] = tf.function(function, jit_compile=True, autograph=False)
+    return compiled

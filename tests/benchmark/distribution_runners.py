@@ -22,14 +22,17 @@ def measured(strategy: Any, replicas: int, member: Any, replicas_per_worker: int
     import tensorflow as tf
 
     from distrnn.data.batches import Batch
+    from distrnn.training.kernel_plan import kernels_for
     from distrnn.training.loop import Trainer
-    from distrnn.training.plan import plan_batches
+    from distrnn.training.plan import Placement, plan_batches
     from distrnn.training.step import FIGURES, FLAGS
     from distrnn.training.tasks import ClassifierTask
     from distrnn.workflow.sections import ClassifierModel, Train
 
     task = ClassifierTask(ClassifierModel(type="lstm", sequence_length=LENGTH, embedding_dim=128, units=128), VOCABULARY)
-    trainer = Trainer(task, Train(epochs=1, global_batch_size=BATCH), plan_batches(BATCH, replicas), strategy, member=member)
+    train = Train(epochs=1, global_batch_size=BATCH)
+    kernels = kernels_for(task.model, train, Placement("cpu", 2 // member.workers, 0, replicas_per_worker, member.workers))
+    trainer = Trainer(task, train, plan_batches(BATCH, replicas), strategy, kernels=kernels, member=member)
     rng = np.random.default_rng(0)
     rows = BATCH // member.workers
     tokens = rng.integers(1, VOCABULARY, (STEPS, rows, LENGTH)).astype(np.int32)

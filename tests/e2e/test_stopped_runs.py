@@ -151,7 +151,8 @@ def test_a_diverged_run_exits_8_and_publishes_nothing(workflow: str, start_comma
     assert command.end() == 8, command.stderr
     assert re.fullmatch(
         r"error: training diverged: the loss is \S+ in epoch 3, step \d+\. Expected .+\. "
-        r"The likely cure: a smaller train\.optimizer\.learning_rate \(now 0\.003\); or train\.clip_norm, for instance 1\.0\. "
+        r"The likely cure: a smaller train\.optimizer\.learning_rate \(now 0\.003\); "
+        r"or a train\.learning_rate_schedule that keeps it smaller; or train\.clip_norm, for instance 1\.0\. "
         r"Start a new run with it: going on with this one would end the same way\. "
         r"The checkpoint of epoch 2 is kept, and a run with train\.epochs=2 ends with what it had learnt by then\.",
         command.stderr.splitlines()[-1],

@@ -32,11 +32,6 @@ def start(
 @pytest.fixture(scope="module")
 def undisturbed_pair(nodes: Nodes, rgw_s3: Any, training_workflows: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> str:
     """The weights of two workers that nothing happened to."""
-    import pathlib  # DEV
-
-    cache = pathlib.Path("/tmp/k/dev/pair")
-    if cache.exists():
-        return cache.read_text()
     with pytest.MonkeyPatch.context() as patch:
         rgw_s3.use(patch)
         patch.setenv("RAY_AUTH_MODE", "disabled")
@@ -47,8 +42,7 @@ def undisturbed_pair(nodes: Nodes, rgw_s3: Any, training_workflows: dict[str, st
         home = tmp_path_factory.mktemp("undisturbed-pair") / "home"
         command = Command(home, ("run", training_workflows["reviews"], "--address", nodes.address, *settings))
         assert end_of(command) == 0, command.stderr
-        cache.write_text(weights(bucket.registry, "reviews"))
-        return cache.read_text()
+        return weights(bucket.registry, "reviews")
 
 
 def test_a_node_that_dies_is_waited_for_and_changes_no_weight(

@@ -155,32 +155,47 @@ def test_where_all_checkpoints_are_damaged_training_says_that_it_starts_over(
     assert "Traceback" not in resumed.stderr
 
 
-def test_a_finished_model_that_is_damaged_is_made_again(
-    training_workflows: dict[str, str], undisturbed: Callable[[str], Path], start_command: Callable[..., Command], tmp_path: Path
-) -> None:
-    """As a run leaves it that was killed between training and registration."""
+@pytest.fixture
+def unregistered(undisturbed: Callable[[str], Path], tmp_path: Path) -> Path:
+    """The home of a run that was killed between training and registration; gives the folder of its finished model."""
     home = tmp_path / "home"
     shutil.copytree(undisturbed("stream"), home)
     shutil.rmtree(home / "registry")
     record = run_folder(home) / "run.json"
     record.write_text(json.dumps({**json.loads(record.read_text()), "status": "running"}))
     (finished,) = (run_folder(home) / "checkpoints").glob("finished-*")
-    cut_in_half(finished / "model" / "numpy" / "weights.npz")
+    return finished
+
+
+def test_a_finished_model_is_registered_by_a_run_that_goes_on(
+    unregistered: Path, training_workflows: dict[str, str], undisturbed: Callable[[str], Path], start_command: Callable[..., Command]
+) -> None:
+    """Ray Train deletes all but the last: it must not be told twice of a finished model, or it deletes that."""
+    resumed = start_command("run", training_workflows["stream"], "--resume", RUN, "--set", "train.checkpoints_kept=1")
+    assert end_of(resumed) == 0, said(resumed)
+    assert f"going on from checkpoint {unregistered.name}\n" in log_of(resumed.home)
+    assert "train: epoch" not in resumed.stderr
+    assert weights(resumed.home / "registry", "stream") == weights(undisturbed("stream") / "registry", "stream")
+
+
+def test_a_finished_model_that_is_damaged_is_made_again(
+    unregistered: Path, training_workflows: dict[str, str], undisturbed: Callable[[str], Path], start_command: Callable[..., Command]
+) -> None:
+    cut_in_half(unregistered / "model" / "numpy" / "weights.npz")
     resumed = start_command("run", training_workflows["stream"], "--resume", RUN)
     assert end_of(resumed) == 0, said(resumed)
     assert (
-        f"warning: checkpoint {finished.name} cannot be used (its file numpy/weights.npz is not what was written); "
+        f"warning: checkpoint {unregistered.name} cannot be used (its file numpy/weights.npz is not what was written); "
         "going on from the one before it\n"
     ) in resumed.stderr
-    assert weights(home / "registry", "stream") == weights(undisturbed("stream") / "registry", "stream")
+    assert weights(resumed.home / "registry", "stream") == weights(undisturbed("stream") / "registry", "stream")
 
 
-def test_a_list_of_checkpoints_cut_in_half(
-    training_workflows: dict[str, str], interrupted: Callable[[str, Path], Path], start_command: Callable[..., Command], tmp_path: Path
+def test_a_list_of_rays_that_is_cut_in_half_is_told(
+    unregistered: Path, training_workflows: dict[str, str], start_command: Callable[..., Command]
 ) -> None:
-    home = interrupted("reviews", tmp_path / "home")
-    cut_in_half(run_folder(home) / "checkpoints" / "checkpoint_manager_snapshot.json")
-    resumed = start_command("run", training_workflows["reviews"], "--resume", RUN)
-    code = end_of(resumed)
-    print(code, resumed.stderr)
+    cut_in_half(unregistered.parent / "checkpoint_manager_snapshot.json")
+    resumed = start_command("run", training_workflows["stream"], "--resume", RUN)
+    assert end_of(resumed) == 1
     assert "Traceback" not in resumed.stderr
+    assert resumed.stderr.splitlines()[-1].startswith("error: training ended without a result: ")

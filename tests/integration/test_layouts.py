@@ -58,7 +58,7 @@ def test_the_comparison_can_tell_a_replica_whose_gradients_are_lost(case: str, o
     def lose(trainer: Any) -> None:
         import tensorflow as tf
 
-        gradient = trainer._steps._gradient
+        gradient = trainer.steps.gradient
 
         def of_the_first_replica_only(*rows: Any) -> Any:
             replica = tf.distribute.get_replica_context().replica_id_in_sync_group
@@ -66,7 +66,7 @@ def test_the_comparison_can_tell_a_replica_whose_gradients_are_lost(case: str, o
             kept = tf.cast(tf.equal(replica, 0), tf.float32)
             return [*(value * kept for value in gradients), figures]
 
-        trainer._steps._gradient = of_the_first_replica_only
+        trainer.steps.gradient = of_the_first_replica_only
 
     mirrored = layouts.trained(case, make_strategy(Placement("cpu", 1, 0, 2)), replicas=2, alter=lose)
     assert layouts.difference(one_device[case], mirrored) > 1e-3

@@ -14,6 +14,7 @@ from distrnn.progress import silent
 from distrnn.training import checkpoints, variables
 from distrnn.training.checkpoints import Checkpoint
 from distrnn.training.evaluate import ClassifierEvaluator, LanguageEvaluator
+from distrnn.training.kernel_plan import kernels_for
 from distrnn.training.loop import Hooks, Interrupted, Trainer
 from distrnn.training.model_facts import parameter_counts
 from distrnn.training.plan import Placement, plan_batches
@@ -95,8 +96,9 @@ def trained(
     values = {"epochs": 2, "global_batch_size": 8, "optimizer": Optimizer(learning_rate=0.01), "steps_per_call": 1, **train}
     section = Train(**values)
     recorder = recorder or Recorder()
-    strategy = make_strategy(Placement("cpu", 1, 0, replicas))
-    trainer = Trainer(task, section, plan_batches(section.global_batch_size, replicas), strategy, compile_with_xla=replicas == 1)
+    placement = Placement("cpu", 2, 0, replicas)
+    kernels = kernels_for(task.model, section, placement)
+    trainer = Trainer(task, section, plan_batches(section.global_batch_size, replicas), make_strategy(placement), kernels=kernels)
     if alter:
         alter(trainer)
     batches = task.training_batches(reader, global_batch_size=section.global_batch_size, seed=section.seed)
@@ -139,13 +141,13 @@ def test_carried_state_is_what_makes_a_stateful_model(monkeypatch: pytest.Monkey
     carried = trained(language(), stream())
 
     def forgetful(trainer: Trainer) -> None:
-        take = trainer._steps.take
+        take = trainer.steps.take
 
         def forget_then_take(*arguments: Any) -> Any:
             variables.reset_recurrent_states(trainer.model)
             return take(*arguments)
 
-        monkeypatch.setattr(trainer._steps, "take", forget_then_take)
+        monkeypatch.setattr(trainer.steps, "take", forget_then_take)
 
     assert difference(carried, trained(language(), stream(), alter=forgetful)) > 1e-3
 
@@ -272,14 +274,14 @@ def test_replicas_drop_out_different_things() -> None:
     def watch(trainer: Trainer) -> None:
         import tensorflow as tf
 
-        gradient = trainer._steps._gradient
+        gradient = trainer.steps.gradient
 
         def told(tokens: Any, labels: Any, weights: Any) -> Any:
             *gradients, figures = gradient(tf.ones_like(tokens), tf.ones_like(labels), tf.ones_like(weights))
             tf.py_function(lambda loss: losses.append(float(loss)), [figures[0]], [])
             return [*gradients, figures]
 
-        trainer._steps._gradient = told
+        trainer.steps.gradient = told
 
     trained(task, documents(), replicas=2, epochs=1, alter=watch)
     first_step = losses[:2]
@@ -311,13 +313,13 @@ def test_the_learning_rate_of_each_step_is_that_of_the_schedule() -> None:
     rates: list[float] = []
 
     def watch(trainer: Trainer) -> None:
-        take = trainer._steps.take
+        take = trainer.steps.take
 
         def told(group: Any, now: Any, *rest: Any) -> Any:
             rates.extend(now.tolist())
             return take(group, now, *rest)
 
-        trainer._steps.take = told  # type: ignore[method-assign]
+        trainer.steps.take = told  # type: ignore[method-assign]
 
     result = trained(classifier(), documents(), learning_rate_schedule=OneCycleSchedule(type="one-cycle"), alter=watch, steps_per_call=4)
     assert rates == pytest.approx([learning_rate(result.trainer.train, epoch, step, 11) for epoch in range(2) for step in range(11)])
@@ -327,7 +329,8 @@ def documents_of_many_lengths() -> ShardReader:
     rng = np.random.default_rng(0)
     lengths = rng.integers(1, 40, 84)
     labels = rng.integers(0, 2, 84).astype(np.int8)
-    return ShardReader([ShardArrays(rng.integers(3, VOCABULARY, lengths.sum()).astype(np.uint16), np.append(0, np.cumsum(lengths)), labels)])
+    tokens = rng.integers(3, VOCABULARY, lengths.sum()).astype(np.uint16)
+    return ShardReader([ShardArrays(tokens, np.append(0, np.cumsum(lengths)), labels)])
 
 
 def test_batches_of_several_lengths_train_alike_on_two_replicas() -> None:

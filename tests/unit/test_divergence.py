@@ -77,6 +77,11 @@ def test_the_verdict_does_not_depend_on_how_many_steps_a_call_takes(together: in
     [
         ({"clip_norm": 1.0}, {}, [RATE]),
         ({"precision": "mixed-float16"}, {}, ["train.precision mixed-bfloat16, whose numbers reach further", RATE, CLIP]),
+        (
+            {"learning_rate_schedule": {"type": "step", "epochs": [2], "factor": 1e6}},
+            {},
+            [RATE, "a train.learning_rate_schedule that keeps it smaller", CLIP],
+        ),
         ({}, {"activation": "relu"}, [RATE, CLIP, "model.activation tanh, which is bounded"]),
     ],
 )

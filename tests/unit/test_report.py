@@ -219,18 +219,25 @@ def test_any_history_is_drawn_without_a_warning(losses):
 
 def test_speed_is_told_with_what_the_share_means(classifier):
     speed = "Samples a second 640.4 Tokens a second 51,233 Share of the matrix-product rate 13 %"
-    meaning = "The share is what training's matrix products made use of, of the speed at which the same devices multiply large matrices."
-    assert f"{speed} Of the last epoch. {meaning}" in Page(classifier).words
+    meaning = (
+        "operations of training's matrix products in a second, against those of the same devices when they only multiply large matrices."
+    )
+    assert f"{speed} In the last epoch. The share: {meaning}" in Page(classifier).words
 
 
 @pytest.mark.parametrize(
     ("throughput", "told"),
     [
         ({"tokens_per_s": 51_233.4}, "Tokens a second 51,233 Dataset"),
-        ({"tokens_per_s": 51_233.4, "samples_per_s": 640.42, "matrix_share": None}, "Samples a second 640.4 Tokens a second 51,233 Dataset"),
+        ({"matrix_share": 1.0}, "Share of the matrix-product rate 100 %"),
+        ({"matrix_share": 0.000312}, "Share of the matrix-product rate 0.031 %"),
+        (
+            {"tokens_per_s": 51_233.4, "samples_per_s": 640.42, "matrix_share": None},
+            "Samples a second 640.4 Tokens a second 51,233 Dataset",
+        ),
     ],
 )
-def test_a_share_that_is_not_known_is_left_out(throughput, told):
+def test_of_the_speed_what_is_known_is_told(throughput, told):
     document, details = classifier_run()
     assert told in Page(render(document, details | {"throughput": throughput})).words
 

@@ -340,7 +340,8 @@ def test_resolved_files_mean_the_same(labels):
         ({"type": "mlp"}, "nothing for an mlp, which reads all documents at one length. Received: 8"),
         (
             {"type": "lstm"},
-            "model.mask_zero true beside it, or the model would learn from less padding than it meets later. Received: model.mask_zero false",
+            "model.mask_zero true beside it, or the model would learn from less padding than it meets later. "
+            "Received: model.mask_zero false",
         ),
         ({"type": "lstm", "mask_zero": True, "sequence_length": 4}, "at most model.sequence_length (4). Received: 8"),
     ],

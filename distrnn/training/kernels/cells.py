@@ -74,15 +74,19 @@ class SimpleRNNCell:
     gates = 1
 
     def advance(self, activation: str, inputs: Any, recurrent: Any, states: Tensors) -> tuple[Tensors, Any]:
+        """One step; nothing but the state is saved."""
         return (activate(activation, inputs + recurrent),), None
 
     def coefficients(self, activation: str, saved: Any, new: Tensors, old: Tensors) -> Tensors:
+        """Act'."""
         return (slope(activation, new[0]),)
 
     def retreat(self, coefficients: Tensors, gradients: Tensors) -> tuple[Any, Any, Tensors]:
+        """Through act."""
         return gradients[0] * coefficients[0], None, (None,)
 
     def inputs_gradient(self, coefficients: Tensors, recurrent: Any, kept: Any) -> Any:
+        """The two sums are one."""
         return recurrent
 
 
@@ -92,24 +96,28 @@ class LSTMCell:
     gates = 4
 
     def advance(self, activation: str, inputs: Any, recurrent: Any, states: Tensors) -> tuple[Tensors, Any]:
+        """One step; i, f, g and o are saved: [b, 4U]."""
         i, f, g, o = tf.split(inputs + recurrent, 4, axis=1)
         i, f, g, o = tf.sigmoid(i), tf.sigmoid(f), activate(activation, g), tf.sigmoid(o)
         cell = f * states[1] + i * g
         return (o * activate(activation, cell), cell), tf.concat([i, f, g, o], axis=1)
 
     def coefficients(self, activation: str, saved: Any, new: Tensors, old: Tensors) -> Tensors:
+        """Of i, f, g and o after their activations [T, b, 4U]; from h' to c' and from c' to c, [T, b, U] each."""
         i, f, g, o = tf.split(saved, 4, axis=2)
         activated = activate(activation, new[1])
         gates = [g * _sigmoid_slope(i), old[1] * _sigmoid_slope(f), i * slope(activation, g), activated * _sigmoid_slope(o)]
         return tf.concat(gates, axis=2), o * slope(activation, activated), f
 
     def retreat(self, coefficients: Tensors, gradients: Tensors) -> tuple[Any, Any, Tensors]:
+        """Through o and c'."""
         gates, to_cell, forget = coefficients
         hidden = gradients[0]
         cell = gradients[1] + hidden * to_cell
         return tf.concat([cell, cell, cell, hidden], axis=1) * gates, None, (None, cell * forget)
 
     def inputs_gradient(self, coefficients: Tensors, recurrent: Any, kept: Any) -> Any:
+        """The two sums are one."""
         return recurrent
 
 
@@ -119,6 +127,7 @@ class GRUCell:
     gates = 3
 
     def advance(self, activation: str, inputs: Any, recurrent: Any, states: Tensors) -> tuple[Tensors, Any]:
+        """One step; z, r, the candidate and r_h are saved: [b, 4U]."""
         units = states[0].shape[1]
         z, r = tf.split(tf.sigmoid(inputs[:, : 2 * units] + recurrent[:, : 2 * units]), 2, axis=1)
         before = recurrent[:, 2 * units :]
@@ -126,15 +135,18 @@ class GRUCell:
         return (z * states[0] + (1.0 - z) * candidate,), tf.concat([z, r, candidate, before], axis=1)
 
     def coefficients(self, activation: str, saved: Any, new: Tensors, old: Tensors) -> Tensors:
+        """Of z, r and r_h [T, b, 3U]; from h' to h and to x_h, [T, b, U] each."""
         z, r, candidate, before = tf.split(saved, 4, axis=2)
         to_candidate = (1.0 - z) * slope(activation, candidate)
         gates = [(old[0] - candidate) * _sigmoid_slope(z), to_candidate * before * _sigmoid_slope(r), to_candidate * r]
         return tf.concat(gates, axis=2), z, to_candidate
 
     def retreat(self, coefficients: Tensors, gradients: Tensors) -> tuple[Any, Any, Tensors]:
+        """All three gates from the gradient of h', which is kept."""
         hidden = gradients[0]
         return tf.tile(hidden, [1, 3]) * coefficients[0], hidden, (hidden * coefficients[1],)
 
     def inputs_gradient(self, coefficients: Tensors, recurrent: Any, kept: Any) -> Any:
+        """The candidate's inputs are not behind the reset gate."""
         units = kept.shape[2]
         return tf.concat([recurrent[:, :, : 2 * units], kept * coefficients[2]], axis=2)

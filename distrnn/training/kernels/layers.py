@@ -65,19 +65,19 @@ def _masks(drawn: Any) -> tuple[Any, ...]:
     return () if drawn is None else tuple(drawn) if isinstance(drawn, list | tuple) else (drawn,)
 
 
-class FusedSimpleRNN(_Fused, keras.layers.SimpleRNN):  # type: ignore[misc]
+class FusedSimpleRNN(_Fused, keras.layers.SimpleRNN):
     """A keras.layers.SimpleRNN."""
 
     kind = "simple-rnn"
 
 
-class FusedGRU(_Fused, keras.layers.GRU):  # type: ignore[misc]
+class FusedGRU(_Fused, keras.layers.GRU):
     """A keras.layers.GRU."""
 
     kind = "gru"
 
 
-class FusedLSTM(_Fused, keras.layers.LSTM):  # type: ignore[misc]
+class FusedLSTM(_Fused, keras.layers.LSTM):
     """A keras.layers.LSTM."""
 
     kind = "lstm"

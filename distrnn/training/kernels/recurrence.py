@@ -110,7 +110,7 @@ def backward(form: Form, call: Call, saved: Saved, outputs_gradient: Any, states
     Returns:
         gradients of the inputs [b, T, F], of the weights, and of the initial states.
     """
-    cell, (kernel, recurrent_kernel, bias) = CELLS[form.cell], call.weights
+    cell, (kernel, recurrent_kernel, _) = CELLS[form.cell], call.weights
     old = tuple(tf.concat([first[None], all_[:-1]], axis=0) for first, all_ in zip(call.states, saved.states, strict=True))
     coefficients = cell.coefficients(form.activation, saved.gates[0] if saved.gates else None, saved.states, old)
     keep = _keep(call)

@@ -17,6 +17,7 @@ from distrnn.training.kernels.recurrence import Call, Form, backward, forward
 
 @functools.cache
 def compiled(passes: Callable[..., Any], form: Form) -> Any:
+    """A pass compiled by XLA: once for each form, and within that for each shape."""
     return tf.function(functools.partial(passes, form), jit_compile=True, autograph=False)
 
 
@@ -28,7 +29,7 @@ def run(form: Form, call: Call, parts: int) -> tuple[Any, Tensors]:
     """
     weights_count = len(call.weights)
 
-    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    @tf.custom_gradient
     def recurrence(inputs: Any, *rest: Any) -> Any:
         weights, states = rest[:weights_count], rest[weights_count:]
         calls = split(Call(inputs, weights, states, *call[3:]), parts)

@@ -1,0 +1,74 @@
+"""The choice of kernels: what was measured decides, and the reason says it."""
+
+import subprocess
+import sys
+
+import pytest
+
+from distrnn.training.kernels.choice import Kernels, Network, choose
+
+LSTM = Network("lstm", units=128, per_replica_rows=32)
+
+
+def test_on_two_cores_the_rows_of_a_large_cell_are_cut_in_two():
+    assert choose(LSTM, device="cpu", replicas=1, cores=2) == Kernels(
+        "fused", 2, False, True, "XLA compiles the recurrence in 2 parts of the rows, one for each core, and the optimizer's step."
+    )
+
+
+@pytest.mark.parametrize(
+    ("network", "cores", "because"),
+    [
+        (Network("simple-rnn", units=32, per_replica_rows=32), 2, "32 units are too few for cutting the rows to pay"),
+        (Network("lstm", units=512, per_replica_rows=15), 2, "15 rows are too few to cut for 2 cores"),
+        (LSTM, 1, "one core"),
+    ],
+)
+def test_where_cutting_does_not_pay_xla_compiles_the_step(network, cores, because):
+    assert choose(network, device="cpu", replicas=1, cores=cores) == Kernels("fused", 1, True, False, f"XLA compiles the step: {because}.")
+
+
+@pytest.mark.parametrize(("cores", "rows", "parts"), [(4, 64, 4), (16, 64, 8), (3, 40, 3), (16, 16, 2)])
+def test_a_part_has_a_core_and_eight_rows(cores, rows, parts):
+    assert choose(Network("gru", units=512, per_replica_rows=rows), device="cpu", replicas=1, cores=cores).row_parts == parts
+
+
+def test_several_replicas_share_the_cores():
+    chosen = choose(LSTM, device="cpu", replicas=2, cores=2)
+    assert (chosen.layers, chosen.row_parts, chosen.compile_step, chosen.compile_update) == ("fused", 1, False, False)
+    assert chosen.reason == "XLA compiles the recurrence of each replica: XLA cannot compile a step across 2 devices."
+    chosen = choose(LSTM, device="cpu", replicas=2, cores=8)
+    assert chosen.row_parts == 4
+    assert "in 4 parts of the rows" in chosen.reason
+
+
+@pytest.mark.parametrize("type_", ["mlp", "conv"])
+def test_without_a_recurrence_only_the_devices_count(type_):
+    network = Network(type_, units=8, per_replica_rows=32)
+    assert choose(network, device="cpu", replicas=1, cores=2).compile_step
+    assert not choose(network, device="cpu", replicas=2, cores=2).compile_step
+
+
+def test_another_activation_keeps_keras_layers():
+    chosen = choose(Network("lstm", units=128, per_replica_rows=32, activation="elu"), device="cpu", replicas=1, cores=2)
+    assert (chosen.layers, chosen.compile_step) == ("keras", True)
+
+
+@pytest.mark.parametrize(
+    ("keys", "because"),
+    [
+        ({}, "cuDNN's kernels are used, which XLA would rule out"),
+        ({"recurrent_dropout": 0.2}, "recurrent_dropout keeps cuDNN's kernels from being used"),
+        ({"activation": "relu"}, "activation relu keeps cuDNN's kernels from being used"),
+        ({"mask_zero": True}, "mask_zero with padding pre keeps cuDNN's kernels from being used"),
+        ({"mask_zero": True, "padding": "post"}, "cuDNN's kernels are used, which XLA would rule out"),
+    ],
+)
+def test_on_a_gpu_keras_layers_are_left_alone(keys, because):
+    chosen = choose(Network("lstm", units=128, per_replica_rows=32, **keys), device="gpu", replicas=1, cores=16)
+    assert chosen == Kernels("keras", 1, False, False, f"Keras' own layers on the GPU: {because}.")
+
+
+def test_a_plan_needs_no_tensorflow():
+    check = "import sys, distrnn.training.kernels.choice; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+    subprocess.run([sys.executable, "-c", check], check=True)
