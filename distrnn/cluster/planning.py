@@ -104,8 +104,8 @@ def plan(workflow_path: str | Path, overrides: Sequence[str] | Mapping[str, Any]
     """Say what `run` would do; only an address makes it speak to Ray.
 
     Returns:
-        `workflow` (resolved), `storage`, `dataset`, `batches`, `parameters`, `placement`, `kernels` (how a step is computed, and why), `cudnn`: plain
-        values. Steps and parameters are None, or upper bounds, where they depend on a dataset that is not prepared.
+        `workflow` (resolved), `storage`, `dataset`, `batches`, `parameters`, `placement`, `kernels` (how a step is computed, and why),
+        `cudnn`: plain values. Steps and parameters are None, or upper bounds, where they depend on a dataset that is not prepared.
     Raises:
         WorkflowError: a key is wrong, or the cluster cannot place the worker.
         NotFoundError: the source does not exist.

@@ -53,8 +53,6 @@ def test_training_steps():
             if least is not None and name in per_s and per_s["ours"] < least * per_s[name]:
                 missed.append(f"{case.name}: {per_s['ours'] / per_s[name]:.2f} times {name}, asked {least:g}")
     packages = ("tensorflow", "keras", *(("torch",) if training_runners.HAS_TORCH else ()))
-    note = (
-        f"Medians of {REPEATS} rounds, in turn, a core for each of TensorFlow's and PyTorch's threads. {BOUND} {tables.made_on(packages)}."
-    )
+    note = f"Medians of {REPEATS} rounds, everybody in turn, on all cores. {BOUND} {tables.made_on(packages)}."
     tables.publish("training", [*tables.table(COLUMNS, rows), "", note], complete=training_runners.HAS_TORCH)
     assert missed == []

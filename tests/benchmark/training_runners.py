@@ -20,10 +20,15 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
-import tensorflow as tf
 
-from distrnn.training.kernels.choice import Network, choose
-from distrnn.training.kernels.layers import accelerate
+from distrnn.data.batches import Batch
+from distrnn.training.kernel_plan import kernels_for
+from distrnn.training.loop import Trainer
+from distrnn.training.plan import Placement, plan_batches
+from distrnn.training.step import FIGURES, FLAGS
+from distrnn.training.strategy import make_strategy
+from distrnn.training.tasks import ClassifierTask, LanguageTask, Task
+from distrnn.workflow.sections import ClassifierModel, LanguageModel, Optimizer, Train
 
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 TORCH_MISSING = "torch is not installed"
@@ -130,47 +135,24 @@ def pytorch(case: Case) -> Turn:
 
 
 def ours(case: Case) -> Turn:
-    """The steps of the engine with the kernels it chooses, several to a call."""
-    cores = len(os.sched_getaffinity(0))
-    chosen = choose(Network(case.type, case.units, case.batch), device="cpu", replicas=1, cores=cores)
-    model = network(case)
-    accelerate(model, row_parts=chosen.row_parts)
-    optimizer = getattr(keras.optimizers, case.optimizer)()
-    variables = model.trainable_variables
-    optimizer.build(variables)
-
-    def update(gradients: Any) -> None:
-        optimizer.apply(gradients, variables)
-
-    if chosen.compile_update:
-        update = tf.function(update, jit_compile=True, autograph=False)
-
-    def step(tokens: Any, labels: Any) -> Any:
-        with tf.GradientTape() as tape:
-            logits = model(tokens, training=True)
-            if case.stream:
-                losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-                hits = tf.equal(tf.argmax(logits, -1, output_type=tf.int32), labels)
-            else:
-                losses = tf.nn.sigmoid_cross_entropy_with_logits(labels, logits[:, 0])
-                hits = tf.equal(logits[:, 0] > 0.0, labels > 0.5)
-            loss = tf.reduce_mean(losses)
-        update([tf.convert_to_tensor(gradient) for gradient in tape.gradient(loss, variables)])
-        return tf.stack([loss, tf.reduce_mean(tf.cast(hits, tf.float32))])
-
-    if chosen.compile_step:
-        step = tf.function(step, jit_compile=True, autograph=False)
-
-    @tf.function
-    def several(tokens: Any, labels: Any) -> Any:
-        totals = tf.zeros(2)
-        for index in tf.range(tf.shape(tokens)[0]):
-            totals += step(tokens[index], labels[index])
-        return totals
-
+    """The engine's own steps, all batches of a turn in one call."""
+    optimizer = Optimizer(name=case.optimizer.lower(), learning_rate=0.001)
+    train = Train(epochs=1, global_batch_size=case.batch, optimizer=optimizer)
+    shape = {"embedding_dim": case.features, "units": case.units}
+    task: Task
+    if case.stream:
+        task = LanguageTask(LanguageModel(task="language-model", type=case.type, window=case.steps, **shape), case.vocabulary)
+    else:
+        dropout = {"dropout": case.dropout, "recurrent_dropout": case.dropout}
+        task = ClassifierTask(ClassifierModel(type=case.type, sequence_length=case.steps, **shape, **dropout), case.vocabulary)
+    placement = Placement("cpu", len(os.sched_getaffinity(0)), 0, 1)
+    kernels = kernels_for(task.model, train, placement)
+    trainer = Trainer(task, train, plan_batches(case.batch, 1), make_strategy(placement), kernels=kernels)
     # [N, ...] -> [K, B, ...]
-    groups = [array.reshape(case.batches, case.batch, *array.shape[1:]) for array in case.data()]
-    return lambda: several(*groups).numpy()
+    tokens, labels = (array.reshape(case.batches, case.batch, *array.shape[1:]) for array in case.data())
+    group = Batch(tokens, labels, np.ones(labels.shape, np.float32))
+    rates, flags, totals = np.full(case.batches, 0.001, np.float32), np.zeros(FLAGS, np.float32), np.zeros(FIGURES)
+    return lambda: trainer.steps.take(group, rates, flags, totals)
 
 
 def rates(case: Case, rounds: int) -> dict[str, float]:

@@ -1,13 +1,14 @@
 """Which kernels a training step uses, decided before anything is built; pure, no TensorFlow.
 
 The rules for processors come from measurements of two cores (tensorflow 2.21, batches of 32 unless said otherwise, milliseconds a step,
-every column with the compiled optimizer step but Keras' own fit):
+every column with the compiled optimizer step but Keras' own fit; the best of several passes in turn, because the machine did other work):
 
 | what                                   | Keras fit | Keras' layers, XLA | fused, XLA | fused, rows in two parts |
 | LSTM 128, 80 steps                     |        83 |                 33 |         25 |                       22 |
 | the same with both dropouts            |       128 |                 47 |         34 |                       29 |
 | GRU 128, 80 steps                      |        81 |                 39 |         28 |                       22 |
 | LSTM 256, 40 steps, batch 64           |        89 |                 81 |         55 |                       51 |
+| LSTM 256, 8 steps, batch 64            |        31 |                 16 |         13 |                       13 |
 | LSTM 64, 80 steps                      |           |                    |         11 |                       10 |
 | GRU 64, 80 steps                       |           |                    |         13 |                       13 |
 | SimpleRNN 128, 200 steps               |           |                    |         13 |                       14 |
@@ -15,7 +16,8 @@ every column with the compiled optimizer step but Keras' own fit):
 | SimpleRNN 32, 500 steps                |        74 |                 16 |          7 |                       10 |
 
 So the fused layers always win, and cutting the rows pays where a step of the recurrence has enough to compute: it needs the step outside
-XLA, and its parts start at a cost. Nothing was measured on a GPU: there Keras' own layers are left alone, because they choose cuDNN.
+XLA, and its parts start at a cost. On several logical devices it was tried, not timed. Nothing was measured on a GPU: there Keras' own
+layers are left alone, because they choose cuDNN.
 """
 
 from dataclasses import dataclass
