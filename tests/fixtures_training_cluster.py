@@ -78,7 +78,13 @@ class Nodes:
 def nodes(rgw_s3: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
     """Two nodes, `head` and `second`, that reach the S3 server."""
     folder = tmp_path_factory.mktemp("nodes")
-    env = {**os.environ, **rgw_s3.environment, "DISTRNN_HOME": str(folder / "home"), "RAY_AUTH_MODE": "disabled"}
+    env = {
+        **os.environ,
+        **rgw_s3.environment,
+        "DISTRNN_HOME": str(folder / "home"),
+        "RAY_AUTH_MODE": "disabled",
+        "RAY_raylet_start_wait_time_s": "90",
+    }
     started: list[Nodes] = []
     try:
         started.append(Nodes(folder, env))

@@ -27,7 +27,7 @@ WORKFLOWS = {
 name: reviews
 data: {source: synthetic-reviews, limit: 2000}
 model: {type: lstm, sequence_length: 40, embedding_dim: 16, units: 32, dropout: 0.2}
-train: {epochs: 4, global_batch_size: 8, steps_per_call: 1, checkpoint_every_s: 0.5, checkpoints_kept: 1000, max_failures: 6}
+train: {epochs: 5, global_batch_size: 8, steps_per_call: 1, checkpoint_every_s: 0.5, checkpoints_kept: 1000, max_failures: 6}
 scaling: {device: cpu}
 register: {name: reviews}
 """,
@@ -35,7 +35,7 @@ register: {name: reviews}
 name: stream
 data: {source: text, path: corpus.txt, tokenizer: {level: char}, test_fraction: 0}
 model: {task: language-model, type: lstm, window: 20, embedding_dim: 16, units: 64}
-train: {epochs: 4, global_batch_size: 8, steps_per_call: 1, checkpoint_every_s: 0.5, checkpoints_kept: 1000, max_failures: 6}
+train: {epochs: 5, global_batch_size: 8, steps_per_call: 1, checkpoint_every_s: 0.5, checkpoints_kept: 1000, max_failures: 6}
 scaling: {device: cpu}
 register: {name: stream}
 """,

@@ -3,19 +3,17 @@
 A trial that fails is a result like any other, so it returns; Ray Tune starts anew only those whose process died.
 """
 
-import contextlib
 import os
-import sys
 import time
 import traceback
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import ray
 from ray import tune
 
 from distrnn.cluster.channel import WorkerSide
+from distrnn.cluster.process import prepare_process
 from distrnn.cluster.worker import first_line
 from distrnn.errors import DistrnnError
 from distrnn.progress import Event
@@ -57,9 +55,7 @@ def run_trial(config: dict[str, Any], jobs: list[TrialJob], mailbox: Any) -> Non
         return
     index = config["trial"]
     job = jobs[index]
-    _send_output_to(job.log_file)
-    os.environ["KERAS_BACKEND"] = "tensorflow"
-    os.environ.pop("TF_USE_LEGACY_KERAS", None)
+    prepare_process(job.log_file)
     # Trials stand side by side on the CPUs of a node, so each keeps to its own
     os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["OMP_NUM_THREADS"] = str(job.placement.cpus)
     side = WorkerSide(mailbox)
@@ -106,14 +102,3 @@ def _train(job: TrialJob, side: WorkerSide, index: int, history: list[dict[str, 
 
     trained = train(workflow, dataset, job.placement, Hooks(tell, side.stop_requested, report), None)
     return int(trained.model.count_params())
-
-
-def _send_output_to(log_file: str | None) -> None:
-    """TensorFlow writes to the file descriptors themselves, so those are pointed at the sweep's log."""
-    if log_file is None:
-        return
-    with contextlib.suppress(OSError), Path(log_file).open("a", encoding="utf-8") as file:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)

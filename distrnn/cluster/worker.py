@@ -9,7 +9,6 @@ import contextlib
 import json
 import os
 import socket
-import sys
 import tempfile
 import time
 import traceback
@@ -25,6 +24,7 @@ from ray.train.collective import barrier, broadcast_from_rank_zero
 
 from distrnn.cluster.channel import WorkerSide
 from distrnn.cluster.checkpoint_store import CheckpointStore, check_digests, digests, newest_whole
+from distrnn.cluster.process import prepare_process
 from distrnn.cluster.train_job import MODEL_FOLDER, OUTCOME_FILE, TrainJob
 from distrnn.cluster.watching import watched
 from distrnn.errors import DistrnnError, IntegrityError, StorageError
@@ -43,9 +43,7 @@ def run_worker(config: dict[str, Any]) -> None:
     mailbox = config["mailbox"]
     if ray.get(mailbox.failure.remote()) is not None:
         return  # a worker has failed for good, and Ray Train has started its neighbours again
-    _send_output_to(job.log_file)
-    os.environ["KERAS_BACKEND"] = "tensorflow"
-    os.environ.pop("TF_USE_LEGACY_KERAS", None)
+    prepare_process(job.log_file)
     try:
         _Worker(job, mailbox).run()
     except Exception as error:
@@ -219,14 +217,3 @@ def _log(message: str) -> None:
 
 def _unheard(_event: Event) -> None:
     """Worker 0 speaks for all."""
-
-
-def _send_output_to(log_file: str | None) -> None:
-    """TensorFlow writes to the file descriptors themselves, so those are pointed at the run's log."""
-    if log_file is None:
-        return
-    with contextlib.suppress(OSError), Path(log_file).open("a", encoding="utf-8") as file:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)

@@ -36,7 +36,7 @@ def check_losses(losses: list[float], knows_nothing: float, *, epoch: int, step:
         if not math.isfinite(loss):
             what, expected = f"the loss is {loss}", "a finite loss"
         elif loss > highest:
-            what, expected = f"the loss is {loss:.1f}", f"at most {highest:.1f}, {EXPLODED:.0f} times that of a model that knows nothing"
+            what, expected = f"the loss is {loss:.4g}", f"at most {highest:.1f}, {EXPLODED:.0f} times that of a model that knows nothing"
         else:
             continue
         raise DivergedError(f"training diverged: {what} in {_place(epoch, number)}. Expected {expected}. {advice(train, model, epoch)}")

@@ -58,7 +58,7 @@ def test_with_dropout_another_number_of_replicas_is_refused(
     assert refused.left_running() == []
 
 
-@pytest.mark.parametrize(("key", "then", "now"), [("train.epochs", 4, 5), ("data.limit", 2000, 1000), ("model.dropout", 0.2, 0.3)])
+@pytest.mark.parametrize(("key", "then", "now"), [("train.epochs", 5, 6), ("data.limit", 2000, 1000), ("model.dropout", 0.2, 0.3)])
 def test_what_the_weights_depend_on_is_refused_by_its_key(
     key: str,
     then: float,

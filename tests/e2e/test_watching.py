@@ -21,6 +21,8 @@ import pytest
 
 from distrnn.telemetry import METRICS
 
+pytestmark = pytest.mark.usefixtures("two_devices")  # TensorFlow reads the files, and lets a process configure its devices once
+
 WORKFLOW = """
 name: watched
 data: {source: synthetic-reviews, limit: 1500, validation_fraction: 0.2}

@@ -19,6 +19,8 @@ from distrnn.workflow import validate
 from fixtures_s3 import S3Server
 from fixtures_workflow import CLASSIFIER, changed
 
+pytestmark = pytest.mark.usefixtures("two_devices")
+
 STEPS = 10
 Points = dict[tuple[str, str], list[tuple[int, float]]]
 
