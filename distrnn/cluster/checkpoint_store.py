@@ -16,6 +16,7 @@ from distrnn.errors import DistrnnError, IntegrityError
 from distrnn.storage import Store
 
 FOLDER = "checkpoints"
+LIST_OF_RAYS = "checkpoint_manager_snapshot.json"
 LAST_WRITTEN = ("position.json", "outcome.json")
 
 
@@ -39,6 +40,10 @@ class CheckpointStore:
         """When the last file of each was written."""
         keys = ((PurePosixPath(entry.key.removeprefix(f"{self._prefix}/")), entry) for entry in self._store.list(f"{self._prefix}/"))
         return {str(key.parent): entry.modified for key, entry in keys if len(key.parts) == 2 and key.name in LAST_WRITTEN}
+
+    def drop_list_of_rays(self) -> None:
+        """Remove the list that Ray Train has left: nothing needs it, and Ray does not start where it was cut short."""
+        self._store.delete(f"{self._prefix}/{LIST_OF_RAYS}")
 
     def put(self, name: str, folder: Path, all_have_written: Callable[[], object] = lambda: None) -> None:
         """Bring the files of `folder` into checkpoint `name`.

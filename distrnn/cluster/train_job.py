@@ -78,6 +78,7 @@ def train_on_ray(
     """
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     mailbox = Mailbox.options(scheduling_strategy=here).remote()  # type: ignore[attr-defined]
+    CheckpointStore(open_store(job.storage), job.run_folder).drop_list_of_rays()
     trainer = _trainer(job, mailbox, max_failures, checkpoints_kept)
     results: list[Any] = []
     thread = threading.Thread(target=lambda: results.append(_fit(trainer)), name="ray-train", daemon=True)
