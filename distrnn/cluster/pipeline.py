@@ -198,7 +198,6 @@ class _Run:
                 outcome = train_on_ray(
                     job,
                     max_failures=self.workflow.train.max_failures,
-                    checkpoints_kept=self.workflow.train.checkpoints_kept,
                     progress=self.progress,
                     stop_requested=lambda: self.interrupts.received is not None,
                     folder=folder,

@@ -14,7 +14,7 @@ from ray import tune
 
 from distrnn.cluster.channel import WorkerSide
 from distrnn.cluster.process import prepare_process
-from distrnn.cluster.worker import first_line
+from distrnn.cluster.train_job import first_line
 from distrnn.errors import DistrnnError
 from distrnn.progress import Event
 from distrnn.storage import open_store

@@ -56,7 +56,6 @@ def train_on_ray(
     job: TrainJob,
     *,
     max_failures: int,
-    checkpoints_kept: int,
     progress: Progress,
     stop_requested: Callable[[], bool],
     folder: Path,
@@ -66,7 +65,6 @@ def train_on_ray(
     Args:
         job: what to do.
         max_failures: how many times a lost worker is replaced.
-        checkpoints_kept: how many of the last ones.
         progress: told what worker 0 tells.
         stop_requested: asked several times a second; once it says yes the worker saves a checkpoint
             and ends; one that does not within `STOP_WITHIN_S` is left to its last checkpoint.
@@ -79,7 +77,7 @@ def train_on_ray(
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     mailbox = Mailbox.options(scheduling_strategy=here).remote()  # type: ignore[attr-defined]
     CheckpointStore(open_store(job.storage), job.run_folder).drop_list_of_rays()
-    trainer = _trainer(job, mailbox, max_failures, checkpoints_kept)
+    trainer = _trainer(job, mailbox, max_failures)
     results: list[Any] = []
     thread = threading.Thread(target=lambda: results.append(_fit(trainer)), name="ray-train", daemon=True)
     thread.start()
@@ -99,13 +97,15 @@ def train_on_ray(
     result = results[0]
     if isinstance(result, BaseException):
         raise DistrnnError(
-            f"training ended without a result: {_first_line(result)}. A lost worker is replaced {max_failures} times at most "
+            f"training ended without a result: {first_line(result)}. A lost worker is replaced {max_failures} times at most "
             "(train.max_failures); see the run's log.txt."
         )
     return _collect(job, result.checkpoint, folder) if result.checkpoint else None
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """The last line of a message that may be a traceback, cut to 300 characters; Ray Train's own failures hold the error within."""
+    error = getattr(error, "controller_failure", None) or error
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1][:300] if lines else type(error).__name__
 
@@ -117,7 +117,7 @@ def _fit(trainer: DataParallelTrainer) -> Any:
         return error
 
 
-def _trainer(job: TrainJob, mailbox: Any, max_failures: int, checkpoints_kept: int) -> DataParallelTrainer:
+def _trainer(job: TrainJob, mailbox: Any, max_failures: int) -> DataParallelTrainer:
     resources = {"CPU": job.placement.cpus, **({"GPU": job.placement.gpus} if job.placement.gpus else {})}
     fsspec_filesystem, path = filesystem(f"{job.storage}/{job.run_folder}")
     is_remote = not open_store(job.storage).is_local
@@ -135,7 +135,6 @@ def _trainer(job: TrainJob, mailbox: Any, max_failures: int, checkpoints_kept: i
             storage_path=path,
             storage_filesystem=pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(fsspec_filesystem)) if is_remote else None,
             failure_config=train.FailureConfig(max_failures=max_failures),
-            checkpoint_config=train.CheckpointConfig(num_to_keep=checkpoints_kept),
         ),
     )
 

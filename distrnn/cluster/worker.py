@@ -25,7 +25,7 @@ from ray.train.collective import barrier, broadcast_from_rank_zero
 from distrnn.cluster.channel import WorkerSide
 from distrnn.cluster.checkpoint_store import CheckpointStore, check_digests, digests, newest_whole
 from distrnn.cluster.process import prepare_process
-from distrnn.cluster.train_job import MODEL_FOLDER, OUTCOME_FILE, TrainJob
+from distrnn.cluster.train_job import MODEL_FOLDER, OUTCOME_FILE, TrainJob, first_line
 from distrnn.cluster.watching import watched
 from distrnn.errors import DistrnnError, IntegrityError, StorageError
 from distrnn.progress import Event
@@ -70,12 +70,6 @@ def _is_of_the_group(error: Exception) -> bool:
     from distrnn.training.strategy import may_be_a_lost_worker
 
     return isinstance(error, ray.exceptions.RayError) or may_be_a_lost_worker(error)
-
-
-def first_line(error: BaseException) -> str:
-    """The last line of a message that may be a traceback, cut to 300 characters."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1][:300] if lines else type(error).__name__
 
 
 def meet(mailbox: Any, group: str, rank: int, workers: int) -> list[str]:

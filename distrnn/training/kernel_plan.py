@@ -17,9 +17,17 @@ def kernels_for(model: ClassifierModel | LanguageModel, train: Train, placement:
     """
     if isinstance(model, ClassifierModel):
         model = model.resolved()
-        network = Network(model.type, model.units or 0, 0, str(model.activation), mask_zero=model.mask_zero, padding=model.padding)
+        network = Network(
+            model.type,
+            model.units or 0,
+            0,
+            model.sequence_length,
+            str(model.activation),
+            mask_zero=model.mask_zero,
+            padding=model.padding,
+        )
     else:
-        network = Network(model.type, model.units, 0)
+        network = Network(model.type, model.units, 0, model.window)
     rows = plan_batches(train.global_batch_size, placement.all_replicas).per_replica_batch_size
     return choose(
         replace(network, per_replica_rows=rows, recurrent_dropout=model.recurrent_dropout, precision=train.precision),

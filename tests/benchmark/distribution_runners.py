@@ -86,8 +86,8 @@ def as_worker(rank: int, addresses: list[str]) -> dict[str, float]:
 
 def start(*arguments: str) -> subprocess.Popen[str]:
     """A process that measures; it prints its figures as JSON."""
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent), "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    command = [sys.executable, "-m", "distribution_runners", *arguments]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1]), "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    command = [sys.executable, "-m", "benchmark.distribution_runners", *arguments]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tables import made_on, publish, table
+
+from benchmark.tables import made_on, publish, table
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(3600), pytest.mark.usefixtures("two_devices")]
 LENGTH, BATCH, BUCKETS = 2500, 32, 16

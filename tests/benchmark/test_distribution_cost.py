@@ -13,10 +13,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-import distribution_runners as runners
 import pytest
-from tables import made_on, publish, table
 
+from benchmark import distribution_runners as runners
+from benchmark.tables import made_on, publish, table
 from fixtures_s3 import free_ports
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(3600)]

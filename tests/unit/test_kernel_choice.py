@@ -20,6 +20,7 @@ def test_on_two_cores_the_rows_of_a_large_cell_are_cut_in_two():
     ("network", "cores", "because"),
     [
         (Network("simple-rnn", units=32, per_replica_rows=32), 2, "32 units are too few for cutting the rows to pay"),
+        (Network("lstm", units=256, per_replica_rows=64, steps=8), 2, "8 steps are too few for cutting the rows to pay"),
         (Network("lstm", units=512, per_replica_rows=15), 2, "15 rows are too few to cut for 2 cores"),
         (LSTM, 1, "one core"),
     ],
