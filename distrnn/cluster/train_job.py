@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import pyarrow.fs
@@ -29,6 +29,7 @@ MODEL_FOLDER = "model"
 OUTCOME_FILE = "outcome.json"
 POLL_S = 0.2
 STOP_WITHIN_S = 20.0
+END_WITHIN_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,10 @@ def train_on_ray(
     thread = threading.Thread(target=lambda: results.append(_fit(trainer)), name="ray-train", daemon=True)
     thread.start()
     asked_at: float | None = None
-    while thread.is_alive():
+    ended = False
+    while thread.is_alive() and not ended:
         thread.join(POLL_S)
+        ended = ray.get(mailbox.ended.remote())
         for event in ray.get(mailbox.take.remote()):
             progress(event)
         if asked_at is None and stop_requested():
@@ -91,16 +94,18 @@ def train_on_ray(
             mailbox.stop.remote()
         if asked_at is not None and time.monotonic() - asked_at > STOP_WITHIN_S:
             return None
-    failure = ray.get(mailbox.failure.remote())
-    if failure is not None:
+    # Where there is no dashboard Ray Train waits 12 seconds for a helper of its own to end (ray 2.60), and nobody needs that
+    thread.join(END_WITHIN_S)
+    if failure := ray.get(mailbox.failure.remote()):
         raise failure
-    result = results[0]
-    if isinstance(result, BaseException):
+    if finished := ray.get(mailbox.finished.remote()):
+        return _collect(job, finished, folder)
+    if results and isinstance(results[0], BaseException):
         raise DistrnnError(
-            f"training ended without a result: {first_line(result)}. A lost worker is replaced {max_failures} times at most "
+            f"training ended without a result: {first_line(results[0])}. A lost worker is replaced {max_failures} times at most "
             "(train.max_failures); see the run's log.txt."
         )
-    return _collect(job, result.checkpoint, folder) if result.checkpoint else None
+    return None
 
 
 def first_line(error: BaseException) -> str:
@@ -139,12 +144,9 @@ def _trainer(job: TrainJob, mailbox: Any, max_failures: int) -> DataParallelTrai
     )
 
 
-def _collect(job: TrainJob, checkpoint: Any, folder: Path) -> dict[str, Any] | None:
-    """Bring the finished model into `folder`, and give its outcome; None where the last checkpoint is of an unfinished training."""
-    name = PurePosixPath(checkpoint.path).name
+def _collect(job: TrainJob, name: str, folder: Path) -> dict[str, Any]:
+    """Bring the finished model of a checkpoint into `folder`, and give its outcome."""
     with CheckpointStore(open_store(job.storage), job.run_folder).opened(name) as source:
-        if not Path(source, OUTCOME_FILE).exists():
-            return None
         shutil.copytree(Path(source, MODEL_FOLDER), folder, dirs_exist_ok=True)
         document: dict[str, Any] = json.loads(Path(source, OUTCOME_FILE).read_text(encoding="utf-8"))
     return document

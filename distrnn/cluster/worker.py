@@ -106,6 +106,7 @@ class _Worker:
         if last is not None and last.startswith(FINISHED):
             if last not in self._reported():  # Ray Train deletes what it is told of twice
                 self._report(last)
+            self._finish(last)
             return
         workers = self._job.placement.workers
         member = Member(self._rank, meet(self._mailbox, self._group, self._rank, workers) if workers > 1 else ())
@@ -126,6 +127,7 @@ class _Worker:
             try:
                 result = train_and_export(workflow, dataset, self._job.placement, hooks, checkpoint, model, member)
             except Interrupted:
+                self._finish(None)
                 return
             name = f"{FINISHED}{self._group}"
             if result is not None:
@@ -133,6 +135,11 @@ class _Worker:
                 Path(temporary, OUTCOME_FILE).write_text(json.dumps(document), encoding="utf-8")
                 self._checkpoints.put(name, Path(temporary))
             self._report(name)
+            self._finish(name)
+
+    def _finish(self, name: str | None) -> None:
+        if self._rank == 0:
+            ray.get(self._mailbox.finish.remote(name))
 
     def _agree(self, find: Callable[[], Any]) -> Any:
         return broadcast_from_rank_zero(find() if self._rank == 0 else None)

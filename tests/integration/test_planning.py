@@ -67,7 +67,8 @@ def test_a_gate_on_a_label_that_the_data_does_not_have_is_refused_before_trainin
 def test_a_plan_says_what_would_happen(repo_root: Path) -> None:
     document = plan(repo_root / "workflows/quickstart-reviews.yaml", ["scaling.device=cpu", "scaling.cpus_per_worker=1"])
     assert (document["dataset"]["cache"], document["dataset"]["chunks"]) == ("miss", 10)
-    assert document["placement"] == {"device": "cpu", "cpus": 1, "gpus": 0, "replicas": 1}
+    assert document["placement"] == {"device": "cpu", "cpus": 1, "gpus": 0, "replicas": 1, "workers": 1}
     assert (document["batches"]["per_replica_batch_size"], document["batches"]["steps_per_epoch"]) == (64, None)
     assert document["parameters"]["layers"]["lstm"] == 4 * 48 * (32 + 48 + 1)
+    assert document["kernels"] == "XLA compiles the step: one core."
     assert document["cudnn"] == {"usable": True, "prevented_by": []}
