@@ -23,7 +23,6 @@ class Mailbox:
         self._events: list[Event] = []
         self._stop = False
         self._failure: DistrnnError | None = None
-        self._ended = False
         self._finished: str | None = None
         self._addresses: dict[str, dict[int, str]] = {}
 
@@ -49,13 +48,9 @@ class Mailbox:
         """Ask the worker to save a checkpoint and end."""
         self._stop = True
 
-    def finish(self, checkpoint: str | None) -> None:
-        """Say that training is over, and leave the name of the checkpoint that holds the finished model; None where it was stopped."""
-        self._ended, self._finished = True, checkpoint
-
-    def ended(self) -> bool:
-        """Whether training is over, for whatever reason."""
-        return self._ended
+    def finish(self, checkpoint: str) -> None:
+        """Leave the name of the checkpoint that holds the finished model."""
+        self._finished = checkpoint
 
     def finished(self) -> str | None:
         """The checkpoint that holds the finished model, once there is one."""
@@ -63,7 +58,7 @@ class Mailbox:
 
     def fail(self, failure: DistrnnError) -> None:
         """Leave the error that ended the worker."""
-        self._ended, self._failure = True, failure
+        self._failure = failure
 
     def failure(self) -> DistrnnError | None:
         """The error that ended training, if one did."""

@@ -25,6 +25,7 @@ LOCAL_SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
 }
 METRICS_PORT = "DISTRNN_METRICS_PORT"
+API_SERVER, NOBODY = "RAY_API_SERVER_ADDRESS", "http://127.0.0.1:9"
 RAY_LOGGERS = ("ray._private", "ray._common", "ray.air", "ray.data", "ray.train", "ray.tune", "ray.util")
 
 
@@ -68,11 +69,30 @@ def _connect(address: str | None) -> None:
         if address:
             ray.init(address=address, **options)
         else:
-            ray.init(address="local", include_dashboard=False, _metrics_export_port=port, **options)
+            with _without_api_server():
+                ray.init(address="local", include_dashboard=False, _metrics_export_port=port, **options)
     except Exception as error:  # a Ray that does not come up in time on a busy machine raises just that
         where = f"answers at {address}" if address else "could be started here"
         hint = "Check --address." if address else "See the run's log, and: distrnn doctor"
         raise StorageError(f"no Ray cluster {where}: {' '.join(str(error).split())[:200]}. {hint}") from None
+
+
+@contextlib.contextmanager
+def _without_api_server() -> Iterator[None]:
+    """Tell the Ray that starts inside that nobody answers for its dashboard.
+
+    It has none, and a helper of Ray Train would look for it for 10 seconds at the end of each training (measured, ray 2.60); or ask another
+    cluster, whose address the user may have set, and think that the training is dead.
+    """
+    before = os.environ.get(API_SERVER)
+    os.environ[API_SERVER] = NOBODY
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[API_SERVER]
+        else:
+            os.environ[API_SERVER] = before
 
 
 def metrics_port() -> int | None:

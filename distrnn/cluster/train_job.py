@@ -29,7 +29,6 @@ MODEL_FOLDER = "model"
 OUTCOME_FILE = "outcome.json"
 POLL_S = 0.2
 STOP_WITHIN_S = 20.0
-END_WITHIN_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -83,10 +82,8 @@ def train_on_ray(
     thread = threading.Thread(target=lambda: results.append(_fit(trainer)), name="ray-train", daemon=True)
     thread.start()
     asked_at: float | None = None
-    ended = False
-    while thread.is_alive() and not ended:
+    while thread.is_alive():
         thread.join(POLL_S)
-        ended = ray.get(mailbox.ended.remote())
         for event in ray.get(mailbox.take.remote()):
             progress(event)
         if asked_at is None and stop_requested():
@@ -94,8 +91,6 @@ def train_on_ray(
             mailbox.stop.remote()
         if asked_at is not None and time.monotonic() - asked_at > STOP_WITHIN_S:
             return None
-    # Where there is no dashboard Ray Train waits 12 seconds for a helper of its own to end (ray 2.60), and nobody needs that
-    thread.join(END_WITHIN_S)
     if failure := ray.get(mailbox.failure.remote()):
         raise failure
     if finished := ray.get(mailbox.finished.remote()):

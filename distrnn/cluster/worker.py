@@ -127,7 +127,6 @@ class _Worker:
             try:
                 result = train_and_export(workflow, dataset, self._job.placement, hooks, checkpoint, model, member)
             except Interrupted:
-                self._finish(None)
                 return
             name = f"{FINISHED}{self._group}"
             if result is not None:
@@ -137,7 +136,7 @@ class _Worker:
             self._report(name)
             self._finish(name)
 
-    def _finish(self, name: str | None) -> None:
+    def _finish(self, name: str) -> None:
         if self._rank == 0:
             ray.get(self._mailbox.finish.remote(name))
 

@@ -120,6 +120,7 @@ def test_outputs_states_and_gradients_equal_keras(cell, mask, sequences, parts, 
     assert len(loops) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rates", [(0.4, 0.0), (0.3, 0.4)])
 @pytest.mark.parametrize("cell", PAIRS)
 def test_dropout_masks_are_those_that_keras_draws(cell, rates, loops):
@@ -131,6 +132,7 @@ def test_dropout_masks_are_those_that_keras_draws(cell, rates, loops):
     assert loops
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mask", [None, "leading"])
 @pytest.mark.parametrize("cell", PAIRS)
 def test_a_carried_state_is_the_same_in_the_second_call(cell, mask, loops):
@@ -142,6 +144,7 @@ def test_a_carried_state_is_the_same_in_the_second_call(cell, mask, loops):
     assert loops
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", PAIRS)
 def test_relu(cell, loops):
     settings = {"activation": "relu", "return_sequences": True}

@@ -5,6 +5,7 @@ workers each (TensorFlow gives a worker on CPU one device). The workers are Ray 
 them trains all cases.
 """
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,13 @@ from distrnn.training.strategy import make_strategy
 
 pytestmark = [pytest.mark.usefixtures("two_devices"), pytest.mark.timeout(600)]
 TOLERANCE = 1e-5
+QUICK = ("mlp, masked", "gru", "lstm, masked", layouts.LANGUAGE)
 
 
-@pytest.fixture(scope="module")
-def one_device() -> dict[str, list[np.ndarray]]:
-    """The weights of every case."""
-    strategy = make_strategy(Placement("cpu", 1, 0, 1))
-    return {case: layouts.trained(case, strategy, replicas=1) for case in layouts.CASES}
+@cache
+def one_device(case: str) -> list[np.ndarray]:
+    """The weights of a case."""
+    return layouts.trained(case, make_strategy(Placement("cpu", 1, 0, 1)), replicas=1)
 
 
 @pytest.fixture(scope="module")
@@ -35,26 +36,26 @@ def two_workers_a_node(tmp_path_factory: pytest.TempPathFactory) -> dict[str, li
     return layouts.on_two_nodes(4, tmp_path_factory.mktemp("four-workers"))
 
 
-@pytest.mark.parametrize("case", layouts.CASES)
-def test_two_replicas_of_one_worker_equal_one_device(case: str, one_device: dict[str, list[np.ndarray]]) -> None:
+@pytest.mark.parametrize("case", [case if case in QUICK else pytest.param(case, marks=pytest.mark.slow) for case in layouts.CASES])
+def test_two_replicas_of_one_worker_equal_one_device(case: str) -> None:
     mirrored = layouts.trained(case, make_strategy(Placement("cpu", 1, 0, 2)), replicas=2)
-    assert layouts.difference(one_device[case], mirrored) < TOLERANCE
+    assert layouts.difference(one_device(case), mirrored) < TOLERANCE
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", layouts.CASES)
-def test_two_workers_equal_one_device(case: str, one_device: dict[str, list[np.ndarray]], two_workers: Any) -> None:
-    assert layouts.difference(one_device[case], two_workers[case]) < TOLERANCE
+def test_two_workers_equal_one_device(case: str, two_workers: Any) -> None:
+    assert layouts.difference(one_device(case), two_workers[case]) < TOLERANCE
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", layouts.CASES)
-def test_two_workers_on_each_of_two_nodes_equal_one_device(case: str, one_device: Any, two_workers_a_node: Any) -> None:
-    assert layouts.difference(one_device[case], two_workers_a_node[case]) < TOLERANCE
+def test_two_workers_on_each_of_two_nodes_equal_one_device(case: str, two_workers_a_node: Any) -> None:
+    assert layouts.difference(one_device(case), two_workers_a_node[case]) < TOLERANCE
 
 
 @pytest.mark.parametrize("case", ["lstm", layouts.LANGUAGE])
-def test_the_comparison_can_tell_a_replica_whose_gradients_are_lost(case: str, one_device: Any) -> None:
+def test_the_comparison_can_tell_a_replica_whose_gradients_are_lost(case: str) -> None:
     def lose(trainer: Any) -> None:
         import tensorflow as tf
 
@@ -69,4 +70,4 @@ def test_the_comparison_can_tell_a_replica_whose_gradients_are_lost(case: str, o
         trainer.steps.gradient = of_the_first_replica_only
 
     mirrored = layouts.trained(case, make_strategy(Placement("cpu", 1, 0, 2)), replicas=2, alter=lose)
-    assert layouts.difference(one_device[case], mirrored) > 1e-3
+    assert layouts.difference(one_device(case), mirrored) > 1e-3

@@ -56,6 +56,7 @@ def test_networks_that_do_not_see_the_order_stay_below_080(reviews, hidden):
     assert 0.60 < best <= 0.80
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("two_devices")
 def test_an_lstm_passes_095(reviews):
     import keras

@@ -133,6 +133,7 @@ def test_two_replicas_equal_one_device(case: tuple[Task, ShardReader]) -> None:
     assert [entry["loss"] for entry in one.history] == pytest.approx([entry["loss"] for entry in two.history], abs=TOLERANCE)
 
 
+@pytest.mark.slow
 def test_the_comparison_can_tell_another_seed(case: tuple[Task, ShardReader]) -> None:
     assert difference(trained(*case), trained(*case, seed=1)) > 1e-2
 
@@ -152,6 +153,7 @@ def test_carried_state_is_what_makes_a_stateful_model(monkeypatch: pytest.Monkey
     assert difference(carried, trained(language(), stream(), alter=forgetful)) > 1e-3
 
 
+@pytest.mark.slow
 def test_the_state_begins_anew_at_each_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     fresh = trained(language(), stream())
     monkeypatch.setattr("distrnn.training.variables.reset_recurrent_states", lambda model: None)
@@ -165,7 +167,7 @@ RESUMABLE = {
 
 
 @pytest.mark.parametrize("name", RESUMABLE)
-@pytest.mark.parametrize("at", [3, 14])
+@pytest.mark.parametrize("at", [pytest.param(3, marks=pytest.mark.slow), 14])
 def test_a_run_stopped_at_any_step_ends_with_the_same_weights(name: str, at: int, tmp_path: Path) -> None:
     task, reader = RESUMABLE[name]()
     undisturbed = trained(task, reader)
@@ -184,6 +186,7 @@ def test_the_comparison_can_tell_a_lost_recurrent_state() -> None:
     assert difference(trained(task, reader), resumed) > 1e-4
 
 
+@pytest.mark.slow
 def test_without_dropout_a_run_goes_on_with_another_number_of_replicas(case: tuple[Task, ShardReader]) -> None:
     task, reader = case
     resumed = trained(task, reader, replicas=2, checkpoint=interrupted(task, reader, at=3))
@@ -201,6 +204,7 @@ def test_with_dropout_another_number_of_replicas_is_refused_with_the_reason() ->
     )
 
 
+@pytest.mark.slow
 def test_validation_does_not_disturb_training() -> None:
     evaluator = LanguageEvaluator(language(), compile_with_xla=True)
     watched = trained(language(), stream(), recorder=Recorder(validate=lambda model: evaluator.validate(model, stream(100))))
@@ -255,6 +259,7 @@ def test_validation_accuracy_equals_counting() -> None:
     assert accuracy > 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RESUMABLE)
 def test_steps_taken_together_are_those_taken_one_by_one(name: str) -> None:
     task, reader = RESUMABLE[name]()
@@ -294,7 +299,7 @@ def test_replicas_drop_out_different_things() -> None:
     assert abs(first_step[0] - first_step[1]) > 1e-6
 
 
-@pytest.mark.parametrize("precision", ["mixed-bfloat16", "mixed-float16"])
+@pytest.mark.parametrize("precision", [pytest.param("mixed-bfloat16", marks=pytest.mark.slow), "mixed-float16"])
 def test_mixed_precision_learns_and_keeps_float32_weights(precision: str) -> None:
     mixed, plain = trained(classifier(), documents(), epochs=8, precision=precision), trained(classifier(), documents(), epochs=8)
     assert {weight.dtype for weight in mixed.weights} == {np.dtype(np.float32)}
@@ -308,6 +313,7 @@ def test_training_ends_when_its_time_is_up() -> None:
     assert short.recorder.saved[-1].position.finished
 
 
+@pytest.mark.slow
 def test_the_best_epoch_is_kept_without_stopping_early() -> None:
     figures = iter([(0.9, 0.5), (0.5, 0.8), (0.7, 0.7), (0.6, 0.7)])
     best = trained(classifier(), documents(), recorder=Recorder(validate=lambda _: next(figures)), epochs=4, keep_best="loss")
@@ -339,6 +345,7 @@ def documents_of_many_lengths() -> ShardReader:
     return ShardReader([ShardArrays(tokens, np.append(0, np.cumsum(lengths)), labels)])
 
 
+@pytest.mark.slow
 def test_batches_of_several_lengths_train_alike_on_two_replicas() -> None:
     model = ClassifierModel(type="lstm", mask_zero=True, sequence_length=32, embedding_dim=8, units=8)
     task, reader = ClassifierTask(model, VOCABULARY, length_buckets=2), documents_of_many_lengths()
