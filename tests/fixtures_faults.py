@@ -7,6 +7,7 @@ Rules decide request by request; whatever they decide is in the log, with the by
 import asyncio
 import random
 import threading
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
@@ -94,7 +95,7 @@ def at_random(rate: float, seed: int, faults: tuple[Fault, ...] = MIX) -> Rule:
     return rule
 
 
-class ThreadedServer:
+class ThreadedServer(ABC):
     """An aiohttp application that answers on loopback from a thread and a loop of its own."""
 
     def __init__(self) -> None:
@@ -107,8 +108,9 @@ class ThreadedServer:
     def endpoint(self) -> str:
         return f"http://127.0.0.1:{self._port}"
 
+    @abstractmethod
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        raise NotImplementedError
+        """Answer a request."""
 
     async def context(self, application: web.Application) -> AsyncIterator[None]:
         """What is open while the server runs."""

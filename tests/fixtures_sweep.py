@@ -58,7 +58,7 @@ SWEEP: dict[str, Any] = {
     ],
     "left": 0,
     "best": {
-        "file": "/work/reviews-best.yaml",
+        "file": "/models/reviews-best.yaml",
         "values": {"model.units": 8, "train.optimizer.learning_rate": 0.01},
         "value": 0.9,
         "best_epoch": 2,

@@ -18,7 +18,7 @@ TABLE = """UNITS  LEARNING_RATE  VALIDATION ACCURACY  BEST EPOCH  EPOCHS  SECOND
     8          1e+30                    –           –       0        –           –  the trial's process died: killed
 
 sweep    reviews-20261126-142609-2ce0
-best     /work/reviews-best.yaml
+best     /models/reviews-best.yaml
 picture  /storage/sweeps/reviews-20261126-142609-2ce0/sweep.png
 took     1 min 06 s (start 3.9 s, prepare 2.0 s, trials 1 min 00 s)
 """
@@ -46,7 +46,7 @@ def test_table_is_sorted_best_first_and_the_rest_is_on_stderr(cli, fake_sweep, w
     fake_sweep.events = [Event("sweep", 0, 4, "trials", {"message": "starting"}), Event("sweep", 1, 4, "trials", {"line": line})]
     done = cli("sweep", workflow_file, "--grid", "model.units=4,8")
     assert (done.exit_code, done.stdout) == (0, TABLE)
-    assert done.stderr == f"sweep: started\n{line}\nNext: distrnn run /work/reviews-best.yaml\n"
+    assert done.stderr == f"sweep: started\n{line}\nNext: distrnn run /models/reviews-best.yaml\n"
 
 
 def test_quiet_says_nothing_more(cli, fake_sweep, workflow_file):
