@@ -17,9 +17,7 @@ ROWS = 84  # ten batches of 8 and a short one of 4, of which one of two replicas
 WINDOW = 5
 EPOCHS = 2
 TYPES = ("mlp", "simple-rnn", "gru", "lstm", "conv")
-CLASSIFIERS = {
-    f"{kind}{', masked' if masked else ''}": {"type": kind, "mask_zero": masked} for kind in TYPES for masked in (False, True)
-}
+CLASSIFIERS = {f"{kind}{', masked' if masked else ''}": {"type": kind, "mask_zero": masked} for kind in TYPES for masked in (False, True)}
 LANGUAGE = "stateful lstm, batch normalisation"
 CASES = (*CLASSIFIERS, LANGUAGE)
 

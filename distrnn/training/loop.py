@@ -86,7 +86,7 @@ class Trainer:
         with strategy.scope():
             self.model = task.training_model(per_replica_batch_size=plan.per_replica_batch_size, replicas=plan.replicas)
             if kernels.layers == "fused":
-                accelerate(self.model, row_parts=kernels.row_parts)
+                accelerate(self.model, row_parts=kernels.layer_parts)
             optimizer = OPTIMIZERS[train.optimizer.name](train.optimizer.learning_rate, global_clipnorm=train.clip_norm)
             if train.precision == "mixed-float16":
                 optimizer = keras.optimizers.LossScaleOptimizer(optimizer)

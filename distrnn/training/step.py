@@ -20,6 +20,7 @@ import tensorflow as tf
 
 from distrnn.data.batches import Batch
 from distrnn.training.kernels.choice import Kernels
+from distrnn.training.row_parts import RowParts
 from distrnn.training.tasks import Task
 
 FIGURES = 4  # loss (nats), hits, labels, tokens
@@ -74,8 +75,10 @@ class Steps:
         self._full_labels = per_replica_batch_size * strategy.num_replicas_in_sync * task.labels_of_row
         self._local_replicas, self._is_distributed = replicas_per_worker, strategy.num_replicas_in_sync > 1
         self.gradient: Callable[..., Any] = self._gradient_of_rows
-        self.update: Callable[..., Any] = _compiled(self._apply) if kernels.compile_update else self._apply
-        self._alone: Callable[..., Any] = _compiled(self._on_one_device) if kernels.compile_step else self._on_one_device
+        if kernels.compiled == "gradient":
+            self.gradient = RowParts(self._gradient_of_rows, model, kernels.step_parts)
+        self.update: Callable[..., Any] = _compiled(self._apply) if kernels.compiled in ("gradient", "update") else self._apply
+        self._alone: Callable[..., Any] = _compiled(self._on_one_device) if kernels.compiled == "step" else self._on_one_device
         self._calls: dict[int, Callable[..., Any]] = {}
 
     def take(self, group: Batch, rates: npt.NDArray[np.float32], flags: npt.NDArray[np.float32], totals: npt.NDArray[np.float64]) -> Taken:

@@ -51,8 +51,8 @@ class TrainingVariables:
         first_replica: int,
         draws_random: bool,
     ) -> None:
-        others = [variable for variable in model.non_trainable_variables if not _is_random(variable)]
-        random = [variable for variable in model.non_trainable_variables if _is_random(variable)] if draws_random else []
+        others = [variable for variable in model.non_trainable_variables if not is_random(variable)]
+        random = [variable for variable in model.non_trainable_variables if is_random(variable)] if draws_random else []
         shared = [*model.trainable_variables, *optimizer.variables, *others]
         self._strategy, self._first = strategy, first_replica
         self._shared: dict[str, Any] = {f"shared_{index:04d}": variable for index, variable in enumerate(shared)}
@@ -119,7 +119,8 @@ class TrainingVariables:
                 value.assign(own[name][index * rows : (index + 1) * rows])
 
 
-def _is_random(variable: keras.Variable) -> bool:
+def is_random(variable: keras.Variable) -> bool:
+    """Whether it is the state of a random generator."""
     return str(variable.path).endswith("seed_generator_state")
 
 

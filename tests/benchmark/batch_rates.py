@@ -1,6 +1,6 @@
 """How fast batches are read on one core, as JSON; a process of its own, since TensorFlow's threads are set once.
 
-    python tests/benchmark/batch_rates.py DATASET_FOLDER ROUNDS
+python tests/benchmark/batch_rates.py DATASET_FOLDER ROUNDS
 """
 
 import itertools

@@ -53,9 +53,7 @@ def test_a_line_a_stage_and_an_epoch_where_there_is_no_terminal(capsys):
 
 def test_a_warning_is_a_line_of_its_own_between_the_epochs(capsys):
     tell([*RUN[:5], Event("train", 0, None, "", {"warning": "a checkpoint could not be written"}), *RUN[5:]], Output())
-    assert capsys.readouterr().err == LINES.replace(
-        "train: epoch 2", "warning: a checkpoint could not be written\ntrain: epoch 2", 1
-    )
+    assert capsys.readouterr().err == LINES.replace("train: epoch 2", "warning: a checkpoint could not be written\ntrain: epoch 2", 1)
 
 
 def test_last_epoch_is_told_when_the_run_fails_after_it(capsys):

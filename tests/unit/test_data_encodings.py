@@ -38,6 +38,4 @@ def test_padding_does_not_count(rows):
 def test_an_id_above_the_size_is_refused(encode):
     with pytest.raises(DataError) as caught:
         encode(np.array([[1, 5]]), 5)
-    assert str(caught.value) == (
-        "every id must be from 0 to 4. Received: ids from 1 to 5. Give the size of the vocabulary that made them."
-    )
+    assert str(caught.value) == ("every id must be from 0 to 4. Received: ids from 1 to 5. Give the size of the vocabulary that made them.")

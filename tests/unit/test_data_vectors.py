@@ -202,9 +202,7 @@ def test_the_real_glove_head_is_read(shared_data):
 def test_a_missing_file_is_not_found(tmp_path):
     with pytest.raises(NotFoundError) as caught:
         read_embedding(tmp_path / "none", Vocabulary(["film"], FOLD))
-    assert str(caught.value) == (
-        f"no file {tmp_path}/none. Name a file of word vectors: GloVe text, word2vec text or word2vec binary."
-    )
+    assert str(caught.value) == (f"no file {tmp_path}/none. Name a file of word vectors: GloVe text, word2vec text or word2vec binary.")
 
 
 @pytest.mark.parametrize("body", [b"", b"\n \n", gzip.compress(b"")])
@@ -254,9 +252,7 @@ def test_a_binary_value_that_is_not_finite_is_named(write):
 
 def test_truncated_binary_is_refused(write):
     path = write(binary_body(["long-word" * 5, "film"], vectors_of(2, 50))[:-30])
-    assert message(path) == (
-        f"{path}, vector 2 of 2: expected a word, a space and 200 bytes. Received: the end of the file. {AGAIN}"
-    )
+    assert message(path) == (f"{path}, vector 2 of 2: expected a word, a space and 200 bytes. Received: the end of the file. {AGAIN}")
 
 
 @given(cut=st.integers(1, 420))

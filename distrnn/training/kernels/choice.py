@@ -1,24 +1,24 @@
 """Which kernels a training step uses, decided before anything is built; pure, no TensorFlow.
 
-The rules for processors come from measurements of two cores (tensorflow 2.21, batches of 32 unless said otherwise, milliseconds a step,
-every column with the compiled optimizer step but Keras' own fit; the best of several passes in turn, because the machine did other work):
+The rules for processors come from measurements of two cores (2026-11-26, tensorflow 2.21, two cores; milliseconds a step of 32 rows unless
+said otherwise, medians of several rounds in turn; the gradient in two parts of the rows has a compiled update of its own):
 
-| what                                   | Keras fit | Keras' layers, XLA | fused, XLA | fused, rows in two parts |
-| LSTM 128, 80 steps                     |        83 |                 33 |         25 |                       22 |
-| the same with both dropouts            |       128 |                 47 |         34 |                       29 |
-| GRU 128, 80 steps                      |        81 |                 39 |         28 |                       22 |
-| LSTM 256, 40 steps, batch 64           |        89 |                 81 |         55 |                       51 |
-| LSTM 256, 8 steps, batch 64            |        31 |                 16 |         13 |                       13 |
-| LSTM 256, 8 steps, batch 64            |        31 |                 16 |         13 |                       13 |
-| LSTM 64, 80 steps                      |           |                    |         11 |                       10 |
-| GRU 64, 80 steps                       |           |                    |         13 |                       13 |
-| SimpleRNN 128, 200 steps               |           |                    |         13 |                       14 |
-| LSTM 32, 80 steps                      |           |                    |          5 |                        6 |
-| SimpleRNN 32, 500 steps                |        74 |                 16 |          7 |                       10 |
+| what                          | Keras fit | step as one | gradient in two parts | layers in two parts |
+| LSTM 128, 80 steps            |        83 |        22.4 |                  19.3 |                21.5 |
+| the same with both dropouts   |       128 |        25.8 |                  21.8 |                23.7 |
+| LSTM 64, 80 steps             |           |         7.4 |                   6.9 |                 7.9 |
+| GRU 64, 80 steps              |           |         7.3 |                   6.5 |                 8.0 |
+| LSTM 32, 80 steps             |           |         3.7 |                   3.6 |                 4.7 |
+| SimpleRNN 128, 200 steps      |           |        12.3 |                  10.8 |                14.1 |
+| SimpleRNN 32, 500 steps       |        74 |         5.4 |                   4.9 |                 7.2 |
+| LSTM 128, 8 steps             |           |         4.5 |                   5.6 |                 5.9 |
+| LSTM 256, 40 steps, batch 64* |        89 |          55 |                       |                  51 |
+| LSTM 256, 8 steps, batch 64*  |        31 |         8.1 |                       |                 8.3 |
 
-So the fused layers always win, and cutting the rows pays where a step of the recurrence has enough to compute: it needs the step outside
-XLA, and its parts start at a cost. On several logical devices it was tried, not timed. Nothing was measured on a GPU: there Keras' own
-layers are left alone, because they choose cuDNN.
+(* stateful with batch normalisation, whose rows cannot be computed apart.) So the fused layers always win; cutting the rows of the whole
+step pays where the recurrence is long enough to hide the summing of two gradients; and where rows meet, cutting those of each layer pays
+where a step of the recurrence has enough to compute. Unrolling short loops was tried: 2 %. On several logical devices it was tried, not
+timed. Nothing was measured on a GPU: there Keras' own layers are left alone, because they choose cuDNN.
 """
 
 from dataclasses import dataclass
@@ -28,9 +28,9 @@ GATES = {"simple-rnn": 1, "gru": 3, "lstm": 4}
 ACTIVATIONS = ("tanh", "relu")
 LEAST_ROWS = 8
 LEAST_STEPS = 16
-"""Steps of the recurrence from which cutting the rows pays; between 8 and 40 as measured."""
+"""Steps of the recurrence from which cutting the rows pays; between 8 and 80 as measured."""
 LEAST_PRODUCTS = 1_000_000
-"""Multiplications of one step of the recurrence from which cutting the rows pays; between 524,288 and 2,097,152 as measured."""
+"""Multiplications of one step of the recurrence from which cutting the rows of a layer pays; between 524,288 and 2,097,152 as measured."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ class Network:
         mask_zero: padding is skipped.
         padding: where it is, `pre` or `post`.
         precision: `train.precision`.
+        rows_meet: a layer looks at several rows (batch normalisation), or carries a state for each of them.
     """
 
     type: str
@@ -58,11 +59,12 @@ class Network:
     mask_zero: bool = False
     padding: str = "pre"
     precision: str = "float32"
+    rows_meet: bool = False
 
     @property
     def step_products(self) -> int:
-        """Multiplications of one step of the recurrence: b·U·GU."""
-        return self.per_replica_rows * self.units * self.units * GATES[self.type]
+        """Multiplications of one step of the recurrence: b·U·GU; 0 without one."""
+        return self.per_replica_rows * self.units * self.units * GATES.get(self.type, 0)
 
 
 @dataclass(frozen=True)
@@ -71,17 +73,18 @@ class Kernels:
 
     Attributes:
         layers: `keras`, or `fused` for `accelerate`.
-        row_parts: for `accelerate`.
-        compile_step: XLA compiles the whole step.
-        compile_update: XLA compiles the optimizer's step, where it does not compile the whole.
+        compiled: what XLA compiles: `step` (gradient and update as one), `gradient` (that of each part of the rows, and the update, each
+            for itself), `update` (beside the fused layers), or `nothing` (but the fused layers).
+        step_parts: parts of the rows whose gradients are computed side by side.
+        layer_parts: parts of the rows of each recurrent layer, for `accelerate`.
         reason: one sentence for people.
     """
 
     layers: Literal["keras", "fused"]
-    row_parts: int
-    compile_step: bool
-    compile_update: bool
+    compiled: Literal["step", "gradient", "update", "nothing"]
     reason: str
+    step_parts: int = 1
+    layer_parts: int = 1
 
 
 def choose(network: Network, *, device: str, replicas: int, cores: int, workers: int = 1) -> Kernels:
@@ -95,21 +98,28 @@ def choose(network: Network, *, device: str, replicas: int, cores: int, workers:
         workers: of the run.
     """
     if device == "gpu":
-        return Kernels("keras", 1, False, False, f"Keras' own layers on the GPU: {_on_gpu(network)}.")
-    across = f"XLA cannot compile a step across {replicas * workers} devices"
-    if what := _not_fused(network):
-        if replicas * workers > 1:
-            return Kernels("keras", 1, False, False, f"TensorFlow's own kernels: {what}, and {across}.")
-        return Kernels("keras", 1, True, False, f"XLA compiles the step: {what}, one device.")
-    most_parts = max(1, min(cores // replicas, network.per_replica_rows // LEAST_ROWS))
-    parts = most_parts if network.step_products >= LEAST_PRODUCTS and network.steps >= LEAST_STEPS else 1
-    if replicas * workers > 1:
-        cut = f" in {parts} parts of the rows" if parts > 1 else ""
-        return Kernels("fused", parts, False, False, f"XLA compiles the recurrence of each replica{cut}: {across}.")
-    if parts > 1:
-        reason = f"XLA compiles the recurrence in {parts} parts of the rows, one for each core, and the optimizer's step."
-        return Kernels("fused", parts, False, True, reason)
-    return Kernels("fused", 1, True, False, f"XLA compiles the step: {_uncut(network, cores)}.")
+        return Kernels("keras", "nothing", f"Keras' own layers on the GPU: {_on_gpu(network)}.")
+    what = _not_fused(network)
+    layers: Literal["keras", "fused"] = "keras" if what else "fused"
+    parts = 1 if what or network.steps < LEAST_STEPS else max(1, min(cores // replicas, network.per_replica_rows // LEAST_ROWS))
+    layer_parts = parts if network.step_products >= LEAST_PRODUCTS else 1
+    if replicas > 1:
+        return Kernels(layers, "nothing", _across(replicas, what, layer_parts), layer_parts=layer_parts)
+    if network.rows_meet and (workers > 1 or layer_parts > 1):
+        cut = f"the recurrence{f' in {layer_parts} parts of the rows, one for each core,' if layer_parts > 1 else ''}"
+        return Kernels(layers, "update", f"XLA compiles {cut} and the optimizer's step.", layer_parts=layer_parts)
+    if not network.rows_meet and (workers > 1 or parts > 1):
+        cut = f"the gradient{f' of {parts} parts of the rows, one for each core,' if parts > 1 else ''}"
+        return Kernels(layers, "gradient", f"XLA compiles {cut} and the optimizer's step.", step_parts=parts)
+    return Kernels(layers, "step", f"XLA compiles the step: {f'{what}, one device' if what else _uncut(network, cores)}.")
+
+
+def _across(replicas: int, what: str | None, layer_parts: int) -> str:
+    across = f"XLA cannot compile a step across {replicas} devices"
+    if what:
+        return f"TensorFlow's own kernels: {what}, and {across}."
+    cut = f" in {layer_parts} parts of the rows" if layer_parts > 1 else ""
+    return f"XLA compiles the recurrence of each replica{cut}: {across}."
 
 
 def _not_fused(network: Network) -> str | None:
