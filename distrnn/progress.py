@@ -3,6 +3,8 @@
 It lives beside the error tree because every layer sends it and none may depend on how the command line shows it.
 """
 
+import contextlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,3 +39,9 @@ Progress = Callable[[Event], None]
 
 def silent(_event: Event) -> None:
     """The listener of a caller who does not want to hear anything."""
+
+
+def log(message: str) -> None:
+    """Write a line into the run's log, which is what a worker writes to stderr; unless its disk is full."""
+    with contextlib.suppress(OSError):
+        os.write(2, f"{message}\n".encode())  # Ray shows twice what is printed

@@ -7,7 +7,6 @@ because trying it again would only fail again.
 
 import contextlib
 import json
-import os
 import socket
 import tempfile
 import time
@@ -28,7 +27,7 @@ from distrnn.cluster.process import prepare_process
 from distrnn.cluster.train_job import MODEL_FOLDER, OUTCOME_FILE, TrainJob, first_line
 from distrnn.cluster.watching import watched
 from distrnn.errors import DistrnnError, IntegrityError, StorageError
-from distrnn.progress import Event
+from distrnn.progress import Event, log
 from distrnn.storage import open_store
 from distrnn.workflow import validate
 
@@ -149,7 +148,7 @@ class _Worker:
         def find() -> str | None:
             found = newest_whole(self._checkpoints.names(), self._check, self._tell)
             if found is not None:
-                _log(f"going on from checkpoint {found}")
+                log(f"going on from checkpoint {found}")
             return found
 
         last: str | None = self._agree(find)
@@ -205,14 +204,8 @@ class _Worker:
 
     def _tell(self, message: str) -> None:
         """Tell the driver at once, and the log."""
-        _log(message)
+        log(message)
         ray.get(self._mailbox.exchange.remote([Event("train", 0, None, "", {"warning": message})]))
-
-
-def _log(message: str) -> None:
-    """Write into the run's log, unless its disk is full."""
-    with contextlib.suppress(OSError):
-        os.write(2, f"{message}\n".encode())  # Ray prints twice what is printed
 
 
 def _unheard(_event: Event) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from distrnn.data.dataset import Dataset
 from distrnn.data.parts import Part
-from distrnn.progress import Event
+from distrnn.progress import Event, log
 from distrnn.training import variables
 from distrnn.training.checkpoints import Checkpoint
 from distrnn.training.evaluate import ClassifierEvaluator, LanguageEvaluator
@@ -104,7 +104,7 @@ def train(
         part=Part(member.rank, member.workers),
     )
     kernels = kernels_for(workflow.model, workflow.train, placement)
-    print(f"kernels: {kernels.reason}", flush=True)  # the worker's output is the run's log
+    log(f"kernels: {kernels.reason}")
     trainer = Trainer(task, workflow.train, plan, strategy, kernels=kernels, member=member)
     judge = Judge(task, dataset, compile_with_xla=placement.device == "cpu")
     hooks = replace(hooks, validate=judge.validate if workflow.validation_fraction else None)

@@ -132,12 +132,17 @@ class Trainer:
             self._best, position = checkpoint.best, checkpoint.position
         while not position.finished and position.epoch < self.train.epochs:
             position = self._epoch(batches, hooks, position)
-            hooks.save(self._checkpoint(position))
+            hooks.save(self.checkpoint(position))
         if self._best is not None:
             variables.set_weights_from_arrays(self.model, self._best)
         return position
 
-    def _checkpoint(self, position: Position) -> Checkpoint:
+    def checkpoint(self, position: Position) -> Checkpoint:
+        """Everything that training needs to go on from `position`, where the variables stand.
+
+        Raises:
+            DivergedError: a weight is not finite.
+        """
         where = {"epoch": position.epoch, "step": position.step}
         divergence.check_weights(self.model.get_weights(), **where, train=self.train, model=self._task.model)
         return Checkpoint(position, self._variables.shared(), self._variables.own(), self._best)
@@ -192,12 +197,12 @@ class Trainer:
                     hooks.progress(self._event(position, self._figures(position), batches))
                 stop, save, time_is_up = taken.flags
                 if stop:
-                    hooks.save(self._checkpoint(position))
+                    hooks.save(self.checkpoint(position))
                     raise Interrupted
                 if time_is_up:
                     return position, False
                 if save and not last:
-                    hooks.save(self._checkpoint(position))
+                    hooks.save(self.checkpoint(position))
                     clock.saved()
         return position, True
 

@@ -1,7 +1,7 @@
 """What distribution costs on one machine: two replicas or two workers against one device, at the same global batch.
 
 On one machine there is nothing to be won, as the cores are the same; what is measured is the overhead of a step, and what it consists of.
-Also: the time from `distrnn run` to the first step.
+Also: the time from `distrnn run` to the first step, and how long training stands still for a checkpoint.
 """
 
 import os
@@ -64,5 +64,7 @@ def test_cost_of_distribution(tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text(TINY)
     first = statistics.median(until_the_first_step(tmp_path / "tiny.yaml", tmp_path / f"first-{turn}") for turn in range(ROUNDS))
     lines += ["", f"From `distrnn run` to the first steps: {first:.1f} s (Ray's start, the dataset, TensorFlow's import, compilation)."]
+    kept = runners.result(runners.start("checkpoint", str(tmp_path / "storage")))
+    lines += ["", f"A checkpoint of {kept['megabytes']:.0f} MB in a folder: training stands still for {kept['milliseconds']:.0f} ms."]
     lines += ["", made_on(["tensorflow", "keras", "ray"])]
     publish("distribution", lines, complete=ROUNDS >= 3)
