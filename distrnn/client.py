@@ -11,6 +11,7 @@ import numpy.typing as npt
 from distrnn.errors import UsageError
 from distrnn.registry import ModelVersion, Registry
 from distrnn.runtime import Network, Preprocessing
+from distrnn.runtime.decision import THRESHOLD
 from distrnn.runtime.form import damaged
 from distrnn.runtime.generation import generate_ids, prompt_ids
 from distrnn.runtime.preprocessing import FILE
@@ -69,6 +70,16 @@ class Classifier(LoadedModel):
             raise UsageError("predict needs a list of texts, for instance predict(['I loved it.']).")
         probabilities = self.network.predict(self.preprocessing.encode(texts))
         return probabilities[:, 0] if self.network.features == 1 else probabilities
+
+    def class_probabilities(self, rows: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
+        """How probable each class is for rows of ids, int [N, L] as the preprocessing makes them: float32 [N, C]."""
+        found = self.network.predict(rows)
+        return np.concatenate([1.0 - found, found], axis=1) if self.network.features == 1 else found
+
+    @property
+    def threshold(self) -> float:
+        """Above which the last of two labels is the answer: one half, unless the model's run has chosen another on validation data."""
+        return THRESHOLD if self.preprocessing.threshold is None else self.preprocessing.threshold
 
 
 class LanguageModel(LoadedModel):

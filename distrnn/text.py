@@ -12,6 +12,7 @@ of the words in the IMDB training reviews are nothing but that tag. Hashed token
 Multitask Learning; the hash is zlib's CRC-32, which every language has.
 """
 
+import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -27,6 +28,7 @@ LINE_BREAK = "<br />"
 FILTERED = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~'
 SEPARATORS = FILTERED + " \t\n\r\v\f"
 _TO_SPACE = str.maketrans(dict.fromkeys(SEPARATORS, " "))
+_WORD = re.compile("[^ ]+")
 
 
 @dataclass(frozen=True)
@@ -103,8 +105,24 @@ def _words(text: str, spec: TokenizerSpec) -> list[str]:
 
 def _grams(units: list[str], spec: TokenizerSpec) -> list[str]:
     joint = " " if spec.level == "word" else ""
-    ends = range(1, spec.ngrams + 1)
-    return [joint.join(units[start : start + n]) for start in range(len(units)) for n in ends if start + n <= len(units)]
+    return [joint.join(units[start:stop]) for start, stop in gram_places(len(units), spec.ngrams)]
+
+
+def gram_places(units: int, ngrams: int) -> list[tuple[int, int]]:
+    """Which units each token is made of, in the order of `tokenize`: [start, stop) of each."""
+    return [(start, start + n) for start in range(units) for n in range(1, ngrams + 1) if start + n <= units]
+
+
+def word_spans(text: str, html: Literal["strip", "keep"] = "keep") -> list[tuple[int, int]]:
+    """Where the words of `text` stand in it: [start, end) of each, in order; `tokenize` gives the same words, without grams."""
+    if html == "strip":
+        text = text.replace(LINE_BREAK, " " * len(LINE_BREAK))
+    return [match.span() for match in _WORD.finditer(text.translate(_TO_SPACE))]
+
+
+def character_places(text: str, case: Literal["fold", "keep"]) -> list[int]:
+    """Which character of `text` each token of `tokenize` comes from, without grams: lower-casing can make two of one."""
+    return [place for place, character in enumerate(text) for _ in (character.lower() if case == "fold" else character)]
 
 
 def bucket(token: str, buckets: int) -> int:

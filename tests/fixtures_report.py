@@ -1,6 +1,25 @@
 """A run as the report sees it, with texts that try to break out of the page."""
 
+import numpy as np
+
 HOSTILE = '</p><script src="https://evil.example/x.js">document.title="owned"</script><img src=x onerror=alert(1)> & "quotes"'
+
+
+class Words:
+    """Vectors of a few words; in two of the three relations there are pairs enough."""
+
+    name = "words"
+    dimension = 5
+    words = (HOSTILE, *"he she man woman boy girl movie movies film films book books france paris".split())
+
+    def _matrix(self):
+        return np.random.default_rng(0).normal(size=(len(self.words), self.dimension)).astype(np.float32)
+
+    def find(self, words):
+        return {word: row for word, row in zip(self.words, self._matrix(), strict=True) if word in words}
+
+    def most_frequent(self, count):
+        return self.words[:count], self._matrix()[:count]
 
 
 def classifier_run():
@@ -66,6 +85,15 @@ def classifier_run():
         "replicas": 2,
         "parameters": 2_691_713,
         "throughput": {"samples_per_s": 640.42, "tokens_per_s": 51_233.4, "matrix_share": 0.1283},
+        "calibration": {
+            "ece": 0.04,
+            "bins": [
+                {"low": 8 / 15, "high": 0.6, "confidence": 0.56, "accuracy": 0.6, "examples": 5_000},
+                {"low": 14 / 15, "high": 1.0, "confidence": 0.97, "accuracy": 0.93, "examples": 20_000},
+            ],
+        },
+        "threshold": {"threshold": 0.4321, "accuracy": 0.8412, "accuracy_at_half": 0.8374, "examples": 4_998},
+        "vectors": Words(),
     }
     return document, details
 
@@ -88,6 +116,9 @@ def language_run():
         "labels": None,
         "confusion": None,
         "mistakes": None,
+        "calibration": None,
+        "threshold": None,
+        "vectors": None,
         "sample": {"prompt": "the slowly", "text": "the slowly " + HOSTILE},
     }
     return document, details

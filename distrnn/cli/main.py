@@ -22,6 +22,7 @@ from distrnn.cli import (
     compare,
     datasets,
     doctor,
+    embeddings,
     init,
     models_list,
     models_show,
@@ -161,6 +162,8 @@ def build() -> typer.Typer:
     program.command("predict", rich_help_panel=use)(predict.predict)
     program.command("generate", rich_help_panel=use)(predict.generate)
     program.command("tokenize", rich_help_panel=use)(tokenize.tokenize_texts)
+    program.command("neighbors", rich_help_panel=use)(embeddings.neighbors)
+    program.command("analogy", rich_help_panel=use)(embeddings.analogy)
 
     care = "Look after it"
     program.add_typer(_cache(), name="cache", rich_help_panel=care)

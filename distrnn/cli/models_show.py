@@ -111,6 +111,7 @@ def version_blocks(document: Mapping[str, Any]) -> Iterator[Block]:
             "created": moment(document["created_at"]),
             "task": document["task"],
             "labels": metadata.get("labels") or None,
+            "threshold": metadata.get("threshold"),
             "aliases": document["aliases"] or None,
             "tags": tag_words(document["tags"]) or None,
             "signed by": [signature["key_id"] for signature in document["signatures"]] or None,

@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 from weakref import WeakSet
 
 from distrnn.errors import DistrnnError
@@ -56,7 +56,14 @@ class Column:
         return value.rjust(self.width) if self.right else value.ljust(self.width)
 
 
-Block = str | Fields | Table
+class Drawn(Protocol):
+    """What knows itself how it looks on a stream."""
+
+    def show(self, stream: TextIO) -> None:
+        """Write it."""
+
+
+Block = str | Fields | Table | Drawn
 
 
 class Output:
@@ -207,6 +214,9 @@ def _stream_line(columns: Sequence[Column], values: Sequence[Any], *, header: bo
 def _show(block: Block, stream: TextIO) -> None:
     if isinstance(block, str):
         write(stream, printable(block) + "\n")
+        return
+    if not isinstance(block, Fields | Table):
+        block.show(stream)
         return
     if block.title:
         _show_title(block.title, stream)

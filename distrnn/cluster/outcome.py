@@ -1,12 +1,17 @@
 """What a finished training amounts to: figures on the held-out split, details for the report, and how text becomes ids."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from distrnn.client import Classifier, load_folder
 from distrnn.data.dataset import Dataset
 from distrnn.evaluation import metrics
+from distrnn.evaluation.calibration import calibration
+from distrnn.evaluation.threshold import choose_threshold
+from distrnn.runtime.decision import THRESHOLD
 from distrnn.runtime.preprocessing import Preprocessing
 from distrnn.training.job import HeldOut, Outcome
 from distrnn.training.rates import throughput
@@ -14,6 +19,7 @@ from distrnn.workflow import ClassifierModel, Workflow
 
 MISTAKES_SHOWN = 8
 PROMPT_TOKENS = 40
+VALIDATION_ROWS = 1024
 
 
 def describe(workflow: Workflow, dataset: Dataset, result: Outcome, folder: Path) -> dict[str, Any]:
@@ -27,13 +33,21 @@ def describe(workflow: Workflow, dataset: Dataset, result: Outcome, folder: Path
     Returns:
         `history`, `metrics` (None where nothing is held out), `details`, `seconds`: plain values.
     """
-    preprocessing(workflow, dataset).write(folder)
-    figures, details = (None, {}) if result.held_out is None else _judge(dataset, result.held_out)
+    rules = preprocessing(workflow, dataset)
+    rules.write(folder)
+    chosen = None
+    if workflow.register_ is not None and workflow.register_.threshold == "validation":
+        chosen = _choose_threshold(dataset, folder)
+        rules = replace(rules, threshold=chosen["threshold"])
+        rules.write(folder)
+    threshold = THRESHOLD if rules.threshold is None else rules.threshold
+    figures, details = (None, {}) if result.held_out is None else _judge(dataset, result.held_out, threshold)
     return {
         "history": result.history,
         "metrics": figures,
         "details": {
             **details,
+            "threshold": chosen,
             "labels": list(dataset.manifest.labels),
             "parameters": result.parameters,
             "splits": {name: {"rows": split.rows, "tokens": split.tokens} for name, split in dataset.manifest.splits.items()},
@@ -60,13 +74,29 @@ def preprocessing(workflow: Workflow, dataset: Dataset) -> Preprocessing:
     return Preprocessing(task="language-model", vocabulary=vocabulary, sample_prompt=prompt)
 
 
-def _judge(dataset: Dataset, held_out: HeldOut) -> tuple[dict[str, Any], dict[str, Any]]:
+def _choose_threshold(dataset: Dataset, folder: Path) -> dict[str, Any]:
+    """The threshold that does best on the validation split; the published model is asked, as whoever downloads it asks it."""
+    model, reader = load_folder(folder), dataset.reader("validation")
+    if not isinstance(model, Classifier):
+        raise AssertionError("the workflow's rules allow a threshold for classifiers only")
+    rules = model.preprocessing
+    length = rules.sequence_length or 0
+    parts = []
+    for start in range(0, reader.rows, VALIDATION_ROWS):
+        rows = reader.pad_rows(np.arange(start, min(start + VALIDATION_ROWS, reader.rows)), length, rules.padding, rules.truncating)
+        parts.append(model.class_probabilities(rows)[:, -1])
+    return choose_threshold(np.concatenate(parts or [np.zeros(0, np.float32)]), reader.labels)
+
+
+def _judge(dataset: Dataset, held_out: HeldOut, threshold: float) -> tuple[dict[str, Any], dict[str, Any]]:
     if held_out.probabilities is None or held_out.labels is None:
         return metrics.language_metrics(held_out.total_loss, held_out.tokens), {}
     _, texts, labels = dataset.evaluation_texts()
     if not np.array_equal(np.asarray(labels), held_out.labels):
         raise AssertionError("the evaluation set and the test shards are in different orders")
-    return metrics.classifier_metrics(held_out.probabilities, held_out.labels), {
-        "confusion": metrics.confusion_matrix(held_out.probabilities, held_out.labels).tolist(),
-        "mistakes": metrics.confident_mistakes(held_out.probabilities, held_out.labels, texts, dataset.manifest.labels, MISTAKES_SHOWN),
+    probabilities, names = held_out.probabilities, dataset.manifest.labels
+    return metrics.classifier_metrics(probabilities, held_out.labels, threshold), {
+        "confusion": metrics.confusion_matrix(probabilities, held_out.labels, threshold).tolist(),
+        "mistakes": metrics.confident_mistakes(probabilities, held_out.labels, texts, names, MISTAKES_SHOWN, threshold),
+        "calibration": calibration(probabilities, held_out.labels),
     }

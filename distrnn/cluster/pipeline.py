@@ -22,6 +22,7 @@ from distrnn.cluster.result import RunResult, Stopwatch
 from distrnn.cluster.session import ray_session
 from distrnn.cluster.train_job import TrainJob, train_on_ray
 from distrnn.data.sources import open_source
+from distrnn.embeddings import ModelVectors
 from distrnn.errors import InterruptedRunError, UsageError
 from distrnn.evaluation import card, report
 from distrnn.progress import Event, Progress, silent
@@ -220,7 +221,9 @@ class _Run:
         origin = lineage.of_run(self.loaded, prepared, self.run_id, placement)
         labels = list(prepared.dataset.manifest.labels)
         size = {"parameters": outcome["details"]["parameters"]}
-        metadata = {"task": self.workflow.model.task, "labels": labels, **size, **figures, "lineage": origin}
+        chosen = outcome["details"].get("threshold")
+        threshold = {"threshold": chosen["threshold"]} if chosen else {}
+        metadata = {"task": self.workflow.model.task, "labels": labels, **threshold, **size, **figures, "lineage": origin}
         version = self._register(folder, metadata, outcome["details"]["splits"])
         result = RunResult(
             run_id=self.run_id,
@@ -237,6 +240,8 @@ class _Run:
         with self.watch.stage("report"):
             if isinstance(self.workflow.model, LanguageModel):
                 details["sample"] = _sample(folder, self.workflow.train.seed)
+            if prepared.dataset.manifest.tokenizer.level == "word" and prepared.dataset.vocabulary.tokens:
+                details["vectors"] = ModelVectors(load_folder(folder))
             self.runs.save_report(self.run_id, report.render(result.to_json(), {**details, "lineage": origin}))
         return result
 

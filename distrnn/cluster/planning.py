@@ -84,7 +84,7 @@ def check_trainable(workflow: Workflow, labels: Sequence[str]) -> None:
         WorkflowError: names the key.
     """
     classifier = isinstance(workflow.model, ClassifierModel)
-    if workflow.data.tokenizer.layout == "bag":
+    if workflow.data.tokenizer.layout == "bag" and workflow.model.type != "bag":
         _refuse("data.tokenizer.layout", f"sequence for model.type {workflow.model.type}, which reads tokens in their order", "bag")
     if classifier and len(labels) != 2:
         received = f"{len(labels)} labels" if labels else "documents without labels"

@@ -35,7 +35,8 @@ def render(name: str, metadata: Mapping[str, Any], splits: Mapping[str, Any]) ->
 
     Args:
         name: in the registry.
-        metadata: as it is published: `task`, `labels`, `parameters`, `metrics`, `lineage` with the resolved `workflow`.
+        metadata: as it is published: `task`, `labels`, `threshold` where one was chosen, `parameters`, `metrics`, `lineage` with the
+            resolved `workflow`.
         splits: {name: {`rows`, `tokens`}} of the dataset.
     Returns:
         Markdown, which UTF-8 can encode.
@@ -89,6 +90,9 @@ def _introduction(metadata: Mapping[str, Any], workflow: Mapping[str, Any]) -> I
     yield f"{what} ({_TYPES.get(kind) or escape(kind).upper()}){size}, trained by distrnn."
     if labels := metadata.get("labels"):
         yield f"It tells these labels apart: {', '.join(escape(label) for label in labels)}."
+    if (threshold := metadata.get("threshold")) is not None:
+        answer = escape(metadata["labels"][-1])
+        yield f"Its answer is {answer} above a probability of {measured(threshold)}, which was chosen on the validation split."
 
 
 def _data(lineage: Mapping[str, Any], splits: Mapping[str, Any]) -> Iterator[str]:

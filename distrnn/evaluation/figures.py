@@ -99,7 +99,7 @@ def stage_bars(seconds: Mapping[str, float]) -> Picture:
             axes.text(value + longest * 0.015, row, wording.duration(value), va="center", color=INK)
 
     told = ", ".join(f"{stage} {wording.duration(value)}" for stage, value in zip(stages, values, strict=True))
-    return _picture("Time by stage", f"Bars: {told}.", draw, height_in=0.35 + 0.3 * len(values))
+    return picture("Time by stage", f"Bars: {told}.", draw, height_in=0.35 + 0.3 * len(values))
 
 
 def _curve(history: Sequence[Mapping[str, Any]], title: str, key: str, unit: str) -> Picture:
@@ -117,7 +117,7 @@ def _curve(history: Sequence[Mapping[str, Any]], title: str, key: str, unit: str
         _epochs_axis(axes, finished)
         axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, frameon=False, borderaxespad=0.1, borderpad=0.2, labelcolor=INK)
 
-    return _picture(title, lambda: f"{title} by epoch: {'; '.join(told)}.", draw)
+    return picture(title, lambda: f"{title} by epoch: {'; '.join(told)}.", draw)
 
 
 def _learning_rate(history: Sequence[Mapping[str, Any]]) -> Picture:
@@ -133,7 +133,7 @@ def _learning_rate(history: Sequence[Mapping[str, Any]]) -> Picture:
         axes.margins(y=0.15)
         _epochs_axis(axes, edges)
 
-    return _picture("Learning rate", f"Learning rate by epoch, from {wording.number(rates[0])} to {wording.number(rates[-1])}.", draw)
+    return picture("Learning rate", f"Learning rate by epoch, from {wording.number(rates[0])} to {wording.number(rates[-1])}.", draw)
 
 
 def _epochs_axis(axes: Axes, finished: Sequence[int]) -> None:
@@ -143,7 +143,15 @@ def _epochs_axis(axes: Axes, finished: Sequence[int]) -> None:
         axes.set_xlim(finished[0] - 1, finished[0] + 1)
 
 
-def _picture(title: str, description: str | Callable[[], str], draw: Callable[[Axes], None], height_in: float = HEIGHT_IN) -> Picture:
+def picture(title: str, description: str | Callable[[], str], draw: Callable[[Axes], None], height_in: float = HEIGHT_IN) -> Picture:
+    """Draw a figure in the page's style.
+
+    Args:
+        title: its heading; no two figures of a page have the same.
+        description: what it shows in words; a function is asked after the figure is drawn.
+        draw: draws it in the marker colours.
+        height_in: its height; all are as wide as a phone.
+    """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
         FigureCanvasSVG(figure)

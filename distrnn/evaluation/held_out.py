@@ -10,10 +10,11 @@ from distrnn.client import Classifier, LanguageModel, load_model
 from distrnn.data.evaluation_set import read_evaluation_set
 from distrnn.errors import DataError, NotFoundError, UsageError
 from distrnn.evaluation.comparison import churn
-from distrnn.evaluation.metrics import EPSILON, classifier_metrics, language_metrics, per_class, predicted_classes
+from distrnn.evaluation.metrics import EPSILON, classifier_metrics, language_metrics, per_class
 from distrnn.evaluation.slices import memberships
 from distrnn.registry import ModelVersion, Registry
 from distrnn.registry.rules import Slice
+from distrnn.runtime.decision import predicted_classes
 from distrnn.storage import Store
 
 WINDOW = 256
@@ -83,9 +84,10 @@ def measure(
             )
         return {None: _measure_stream(model, texts)}
     probabilities, truth = model.predict(texts), np.asarray(labels)
-    figures: dict[Slice | None, dict[str, Any]] = {None: classifier_metrics(probabilities, truth)}
+    threshold = model.threshold
+    figures: dict[Slice | None, dict[str, Any]] = {None: classifier_metrics(probabilities, truth, threshold)}
     for part, inside in memberships(slices, texts, truth, model.labels).items():
-        figures[part] = classifier_metrics(probabilities[inside], truth[inside]) if inside.any() else {"examples": 0}
+        figures[part] = classifier_metrics(probabilities[inside], truth[inside], threshold) if inside.any() else {"examples": 0}
     return figures
 
 
@@ -107,9 +109,9 @@ def compare(one: Model, other: Model, texts: Sequence[str], labels: npt.NDArray[
         if one.labels != other.labels:
             raise UsageError(f"the two have different labels: {', '.join(one.labels)}, and {', '.join(other.labels)}")
         truth = np.asarray(labels)
-        said = [model.predict(texts) for model in (one, other)]
-        a, b = (classifier_metrics(probabilities, truth) for probabilities in said)
-        one_says, other_says = (predicted_classes(per_class(probabilities, truth)) for probabilities in said)
+        said = [(model.predict(texts), model.threshold) for model in (one, other)]
+        a, b = (classifier_metrics(probabilities, truth, threshold) for probabilities, threshold in said)
+        one_says, other_says = (predicted_classes(per_class(probabilities, truth), threshold) for probabilities, threshold in said)
         return {"metrics": {"a": a, "b": b}, "churn": churn(one_says, other_says, truth)}
     if isinstance(one, LanguageModel) and isinstance(other, LanguageModel):
         a, b = (_measure_stream(model, texts) for model in (one, other))

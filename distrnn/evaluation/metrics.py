@@ -1,8 +1,8 @@
 """Figures of a model on held-out data, in plain NumPy and float64, so that every form of a model is judged by the same code.
 
-Conventions are Keras', so that a figure here equals the one `evaluate` prints: the positive class is predicted above 0.5, and
-a probability is kept 1e-7 away from 0 and 1 before its logarithm. A figure that is no number is refused, never returned: JSON
-has no NaN, and a gate must not meet one.
+Conventions are Keras', so that a figure here equals the one `evaluate` prints: the positive class is predicted above 0.5 (unless a run
+has chosen another threshold on its validation split), and a probability is kept 1e-7 away from 0 and 1 before its logarithm. A figure
+that is no number is refused, never returned: JSON has no NaN, and a gate must not meet one.
 
 Shapes: N examples, C classes.
 """
@@ -15,20 +15,21 @@ import numpy as np
 import numpy.typing as npt
 
 from distrnn.errors import DataError, DivergedError
+from distrnn.runtime.decision import THRESHOLD, predicted_classes
 
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.integer[Any]]
 
 EPSILON = 1e-7
-THRESHOLD = 0.5
 
 
-def classifier_metrics(probabilities: FloatArray, labels: IntArray) -> dict[str, Any]:
+def classifier_metrics(probabilities: FloatArray, labels: IntArray, threshold: float = THRESHOLD) -> dict[str, Any]:
     """Judge a classifier.
 
     Args:
         probabilities: [N] of the positive class, or [N, C] of every class.
         labels: [N], 0 ≤ label < C.
+        threshold: above which the second of two classes is the answer.
     Returns:
         `accuracy` (share), `loss` (cross-entropy, nats an example), `auc` (area under the ROC curve; the mean over one class
         against the rest for C > 2; None where only one class is present) and `examples` (N).
@@ -41,19 +42,20 @@ def classifier_metrics(probabilities: FloatArray, labels: IntArray) -> dict[str,
     truth = np.asarray(labels, dtype=np.int64)
     of_truth = np.clip(scores[np.arange(len(truth)), truth], EPSILON, 1.0 - EPSILON)
     return {
-        "accuracy": float(np.mean(predicted_classes(scores) == truth)),
+        "accuracy": float(np.mean(predicted_classes(scores, threshold) == truth)),
         "loss": float(-np.mean(np.log(of_truth))),
         "auc": _mean_auc(scores, truth),
         "examples": len(truth),
     }
 
 
-def confusion_matrix(probabilities: FloatArray, labels: IntArray) -> npt.NDArray[np.int64]:
+def confusion_matrix(probabilities: FloatArray, labels: IntArray, threshold: float = THRESHOLD) -> npt.NDArray[np.int64]:
     """Count what was predicted for what was true.
 
     Args:
         probabilities: [N] of the positive class, or [N, C].
         labels: [N].
+        threshold: above which the second of two classes is the answer.
     Returns:
         int64 [C, C]; row: true class, column: predicted class.
     Raises:
@@ -63,12 +65,17 @@ def confusion_matrix(probabilities: FloatArray, labels: IntArray) -> npt.NDArray
     """
     scores = per_class(probabilities, labels)
     classes = scores.shape[1]
-    cells = np.asarray(labels, dtype=np.int64) * classes + predicted_classes(scores)
+    cells = np.asarray(labels, dtype=np.int64) * classes + predicted_classes(scores, threshold)
     return np.bincount(cells, minlength=classes * classes).reshape(classes, classes).astype(np.int64)
 
 
 def confident_mistakes(
-    probabilities: FloatArray, labels: IntArray, texts: Sequence[str], names: Sequence[str], count: int = 8
+    probabilities: FloatArray,
+    labels: IntArray,
+    texts: Sequence[str],
+    names: Sequence[str],
+    count: int = 8,
+    threshold: float = THRESHOLD,
 ) -> list[dict[str, Any]]:
     """The wrong answers that the model was most sure of, most confident first; equal ones in the order of the data.
 
@@ -78,6 +85,7 @@ def confident_mistakes(
         texts: N documents.
         names: C names of classes.
         count: how many at most.
+        threshold: above which the second of two classes is the answer.
     Returns:
         `text`, `label` (the true one), `predicted` and `probability` (which the model gave to `predicted`) of each.
     Raises:
@@ -86,7 +94,7 @@ def confident_mistakes(
         ValueError: the shapes do not fit, or a value is no probability.
     """
     scores = per_class(probabilities, labels)
-    predicted = predicted_classes(scores)
+    predicted = predicted_classes(scores, threshold)
     confidence = scores[np.arange(len(scores)), predicted]
     wrong = np.flatnonzero(predicted != np.asarray(labels))
     chosen = wrong[np.argsort(-confidence[wrong], kind="stable")][:count]
@@ -183,20 +191,6 @@ def per_class(probabilities: FloatArray, labels: IntArray) -> npt.NDArray[np.flo
             "Evaluate on data with the labels that the model was trained on."
         )
     return scores
-
-
-def predicted_classes(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-    """The class each example is given.
-
-    Args:
-        scores: [N, C].
-    Returns:
-        int64 [N]; of two classes the second above 0.5, of more the likeliest (the first of equals).
-    """
-    if scores.shape[1] == 2:
-        return (scores[:, 1] > THRESHOLD).astype(np.int64)
-    likeliest: npt.NDArray[np.int64] = np.argmax(scores, axis=1).astype(np.int64)
-    return likeliest
 
 
 def _mean_auc(scores: npt.NDArray[np.float64], truth: npt.NDArray[np.int64]) -> float | None:

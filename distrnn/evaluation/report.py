@@ -11,9 +11,14 @@ from typing import Any
 import jinja2
 import yaml
 
+from distrnn.embeddings import WordVectors
 from distrnn.evaluation import figures, wording
+from distrnn.evaluation.calibration import BINS
+from distrnn.evaluation.calibration_figure import reliability_curve
+from distrnn.evaluation.embedding_figures import embedding_figures
 from distrnn.registry.rules import Slice
 
+FEWEST_DIMENSIONS = 3
 MAIN_METRIC = {"classifier": "accuracy", "language-model": "bits_per_character"}
 
 _TEMPLATES = jinja2.Environment(
@@ -42,7 +47,8 @@ def render(document: Mapping[str, Any], details: Mapping[str, Any]) -> str:
         details: what only the report shows; every key may be missing or None. `workflow` (resolved), `labels` (names of the
             classes), `confusion` (int [C, C], row: true, column: predicted), `mistakes` (of `metrics.confident_mistakes`),
             `sample` (`prompt`, `text`), `splits` ({name: {`rows`, `tokens`}}), `lineage`, `device`, `replicas`, `parameters`,
-            `throughput` (of the last epoch: `samples_per_s`, `tokens_per_s`, `matrix_share`).
+            `throughput` (of the last epoch: `samples_per_s`, `tokens_per_s`, `matrix_share`), `calibration` (of `calibration.calibration`),
+            `threshold` (of `threshold.choose_threshold`), `vectors` (of a model of words).
     Returns:
         HTML, which UTF-8 can encode.
     """
@@ -54,7 +60,7 @@ def render(document: Mapping[str, Any], details: Mapping[str, Any]) -> str:
         details=details,
         headline=_headline(document, workflow),
         facts=_facts(document, details),
-        metrics=_metric_rows(document),
+        metrics=_metric_rows(document, details),
         tested=any(value is not None for value in (document.get("metrics") or {}).values()),
         curves=figures.learning_curves(history),
         rate=_constant_rate(history),
@@ -63,6 +69,12 @@ def render(document: Mapping[str, Any], details: Mapping[str, Any]) -> str:
         with_validation=any(row.get("validation_loss") is not None for row in history),
         timing=figures.stage_bars(seconds) if seconds else None,
         confusion=_confusion(details),
+        calibration=details.get("calibration"),
+        reliability=reliability_curve(details["calibration"]) if details.get("calibration") else None,
+        bins=BINS,
+        threshold=details.get("threshold"),
+        positive=(details.get("labels") or [""])[-1],
+        embedding=_embedding(details.get("vectors")),
         sample=_sample(details.get("sample")),
         mistakes=details.get("mistakes") or [],
         splits=details.get("splits") or {},
@@ -103,8 +115,8 @@ def _facts(document: Mapping[str, Any], details: Mapping[str, Any]) -> list[tupl
     return [(name, str(value)) for name, value in known.items() if value is not None]
 
 
-def _metric_rows(document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    test = document.get("metrics") or {}
+def _metric_rows(document: Mapping[str, Any], details: Mapping[str, Any]) -> list[dict[str, Any]]:
+    test = {**(document.get("metrics") or {}), "ece": (details.get("calibration") or {}).get("ece")}
     train = document.get("train_metrics") or {}
     rows = []
     for key in dict.fromkeys([*test, *train]):
@@ -132,6 +144,13 @@ def _confusion(details: Mapping[str, Any]) -> dict[str, Any] | None:
     return {"names": names, "rows": list(zip(names, cells, strict=True))}
 
 
+def _embedding(vectors: WordVectors | None) -> dict[str, Any] | None:
+    """Figures of the vectors, where they have enough dimensions for a plane to leave something out."""
+    if vectors is None or vectors.most_frequent(1)[1].shape[1] < FEWEST_DIMENSIONS:
+        return None
+    return embedding_figures(vectors)
+
+
 def _sample(sample: Mapping[str, str] | None) -> dict[str, str] | None:
     if not sample:
         return None
@@ -143,7 +162,7 @@ def _speed(throughput: Mapping[str, Any]) -> list[tuple[str, str]]:
     share = throughput.get("matrix_share")
     told = {"Samples a second": throughput.get("samples_per_s"), "Tokens a second": throughput.get("tokens_per_s")}
     rows = [(name, wording.number(value)) for name, value in told.items() if value is not None]
-    return rows if share is None else [*rows, ("Share of the matrix-product rate", f"{float(f'{100 * share:.2g}'):g} %")]
+    return rows if share is None else [*rows, ("Share of the matrix-product rate", wording.percent(share))]
 
 
 def _rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:

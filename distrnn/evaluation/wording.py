@@ -16,6 +16,7 @@ METRIC_WORDS = {
     "bits_per_character": "Bits per character",
     "perplexity": "Perplexity",
     "tokens": "Tokens",
+    "ece": "Expected calibration error",
 }
 METRIC_UNITS = {"loss": "nats", "loss_nats": "nats per token"}
 _ABBREVIATIONS = {"id": "ID", "auc": "AUC", "url": "URL", "cpu": "CPU", "gpu": "GPU", "sha256": "SHA-256", "gpus": "GPUs", "cpus": "CPUs"}
@@ -75,3 +76,8 @@ def snippet(text: str, longest: int = 420) -> str:
         return text
     cut = text[:longest]
     return (cut[: cut.rindex(" ")] if " " in cut[longest // 2 :] else cut).rstrip() + " …"
+
+
+def percent(share: float) -> str:
+    """A share of 0 to 1 in percent, to two digits: `43 %`, `3.1 %`."""
+    return f"{float(f'{100 * share:.2g}'):g} %"

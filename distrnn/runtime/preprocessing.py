@@ -4,6 +4,9 @@
      "labels": [names], "sequence_length": tokens or null, "padding": "pre" | "post", "truncating": "pre" | "post",
      "sample_prompt": text or null}
 
+A classifier of two labels whose run has chosen a threshold has the key `threshold` too, so that what was published without one can be read
+by an older distrnn.
+
 It is part of the version, so a model and the rules it needs cannot drift apart.
 """
 
@@ -37,6 +40,7 @@ KEYS: Mapping[str, tuple[type, ...]] = {
     "truncating": (str,),
     "sample_prompt": (str, type(None)),
 }
+THRESHOLD_KEY = "threshold"
 CHOICES = {"task": ("classifier", "language-model"), "padding": ("pre", "post"), "truncating": ("pre", "post")}
 TOKENIZER_CHOICES = {"level": ("word", "char"), "case": ("fold", "keep"), "html": ("strip", "keep"), "layout": ("sequence", "bag")}
 TOKENIZER_KEYS: Mapping[str, tuple[type, ...]] = {
@@ -64,6 +68,7 @@ class Preprocessing:
         padding: where a short document is filled with zeros.
         truncating: which end of a long document is cut.
         sample_prompt: of a language model, a piece of text to go on from.
+        threshold: above which the last of two labels is the answer, where validation data has chosen one; None for one half.
     """
 
     task: Task
@@ -73,6 +78,7 @@ class Preprocessing:
     padding: Side = "pre"
     truncating: Side = "pre"
     sample_prompt: str | None = None
+    threshold: float | None = None
 
     def encode(self, texts: Sequence[str]) -> npt.NDArray[np.int32]:
         """Token ids, filled and cut to one length.
@@ -89,10 +95,19 @@ class Preprocessing:
         for target, text in zip(tokens, texts, strict=True):
             # One text at a time: the ids of a whole evaluation set as Python numbers would take more memory than its text.
             row = self.vocabulary.encode(text)
-            kept = row[:length] if self.truncating == "post" else row[max(0, len(row) - length) :]
-            start = 0 if self.padding == "post" else length - len(kept)
+            kept = row[self.seen(len(row))]
+            start = self.first_column(len(kept), length)
             target[start : start + len(kept)] = kept
         return tokens
+
+    def seen(self, count: int) -> slice:
+        """Which of a document's `count` ids the model sees."""
+        length = count if self.sequence_length is None else min(count, self.sequence_length)
+        return slice(0, length) if self.truncating == "post" else slice(count - length, count)
+
+    def first_column(self, count: int, length: int) -> int:
+        """The column of a row of `length` in which `count` ids begin."""
+        return 0 if self.padding == "post" else length - count
 
     def to_json(self) -> dict[str, Any]:
         """The document."""
@@ -106,6 +121,7 @@ class Preprocessing:
             "padding": self.padding,
             "truncating": self.truncating,
             "sample_prompt": self.sample_prompt,
+            **({} if self.threshold is None else {THRESHOLD_KEY: self.threshold}),
         }
 
     @classmethod
@@ -127,6 +143,7 @@ class Preprocessing:
             padding=document["padding"],
             truncating=document["truncating"],
             sample_prompt=document["sample_prompt"],
+            threshold=document.get(THRESHOLD_KEY),
         )
 
     def write(self, folder: str | Path) -> None:
@@ -146,7 +163,7 @@ class Preprocessing:
 
 
 def _check(document: dict[str, Any]) -> None:
-    _check_keys("", document, KEYS, CHOICES)
+    _check_keys("", document, {**KEYS, THRESHOLD_KEY: (float,)} if THRESHOLD_KEY in document else KEYS, CHOICES)
     _check_tokenizer(document["tokenizer"], document["vocabulary"])
     for key in ("vocabulary", "labels"):
         values = document[key]
@@ -157,6 +174,17 @@ def _check(document: dict[str, Any]) -> None:
         raise damaged(FILE, f"'sequence_length' from 1 to {MAX_SEQUENCE_LENGTH}, or null", length)
     if document["task"] == "classifier" and (length is None or len(document["labels"]) < 2):
         raise damaged(FILE, "a classifier with a 'sequence_length' and two 'labels' at least", f"{length} and {len(document['labels'])}")
+    _check_threshold(document)
+
+
+def _check_threshold(document: dict[str, Any]) -> None:
+    threshold = document.get(THRESHOLD_KEY)
+    if threshold is None:
+        return
+    if document["task"] != "classifier" or len(document["labels"]) != 2:
+        raise damaged(FILE, f"no {THRESHOLD_KEY!r} but for a classifier of two labels", threshold)
+    if not 0.0 <= threshold <= 1.0:
+        raise damaged(FILE, f"{THRESHOLD_KEY!r} from 0 to 1", threshold)
 
 
 def _check_tokenizer(tokenizer: dict[str, Any], vocabulary: list[str]) -> None:

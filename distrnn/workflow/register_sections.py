@@ -69,4 +69,9 @@ class Register(Section):
     """Where the finished model goes."""
 
     name: Name = Field(description="The model's name in the registry.")
+    threshold: Literal["validation"] | None = Field(
+        None,
+        description="validation: of two labels the last one is the answer above the probability that does best on the validation split, "
+        "not above one half. The version keeps it.",
+    )
     promote: Promote | None = Field(None, description="Move an alias to the new version if it is good enough.")

@@ -19,6 +19,7 @@ from distrnn.workflow.sections import (
     Workflow,
 )
 from distrnn.workflow.sweep_rules import problems as sweep_problems
+from distrnn.workflow.threshold_rules import problems as threshold_problems
 
 CLASSIFIER_METRICS = ("accuracy", "auc", "loss")
 LANGUAGE_METRICS = ("loss_nats", "bits_per_character", "perplexity")
@@ -30,7 +31,7 @@ RESERVED = "an alias; latest and v<digits> name versions by themselves"
 
 def problems(workflow: Workflow) -> list[Problem]:
     """Every rule that `workflow` breaks, in the order of the sections."""
-    parts = (_data, _splits, model_problems, _train, _scaling, _promotion)
+    parts = (_data, _splits, model_problems, _train, _scaling, threshold_problems, _promotion)
     return [*(problem for part in parts for problem in part(workflow)), *sweep_problems(workflow.sweep)]
 
 
@@ -144,7 +145,7 @@ def _length_buckets(workflow: Workflow) -> Iterator[Problem]:
         yield Problem("train.length_buckets", "nothing for a language-model, whose text is one stream", show(buckets))
     elif model.type == "mlp":
         yield Problem("train.length_buckets", "nothing for an mlp, which reads all documents at one length", show(buckets))
-    elif not model.mask_zero:
+    elif not model.ignores_padding:
         expected = "model.mask_zero true beside it, or the model would learn from less padding than it meets later"
         yield Problem("train.length_buckets", expected, "model.mask_zero false")
     elif buckets > model.sequence_length:

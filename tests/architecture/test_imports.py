@@ -32,7 +32,18 @@ def test_importing_the_package_loads_the_standard_library_only():
     assert foreign == set()
 
 
-@pytest.mark.parametrize("module", ["distrnn.workflow", "distrnn.storage", "distrnn.registry", "distrnn.runtime", "distrnn.client"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "distrnn.workflow",
+        "distrnn.storage",
+        "distrnn.registry",
+        "distrnn.runtime",
+        "distrnn.client",
+        "distrnn.embeddings",
+        "distrnn.explanation",
+    ],
+)
 def test_light_module_loads_nothing_heavy(module):
     code = f"import sys, {module}; print(*[name for name in {HEAVY} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

@@ -24,12 +24,13 @@ finally:
 
 @pytest.fixture
 def registry(tmp_path, tiny_classifier, tiny_language_model):
-    """A folder registry with `reviews` (alias `production`) and `text`, a version each."""
+    """A folder registry with `reviews` (alias `production`) and `text`, a version each; beside it a file of vectors."""
     registry = Registry(tmp_path / "registry")
     reviews = {"task": "classifier", "labels": ["negative", "positive"], "metrics": {"accuracy": 0.5}, "lineage": {}}
     registry.publish("reviews", tiny_classifier(), metadata=reviews)
     registry.publish("text", tiny_language_model(), metadata={"task": "language-model", "metrics": {}, "lineage": {}})
     registry.set_alias("reviews", "production", 1)
+    (tmp_path / "vectors.txt").write_text("good 1 0\nbad 0 1\nfilm 1 1\nnot 2 1\n")
     return registry
 
 
@@ -60,7 +61,10 @@ def loaded(tmp_path, registry, monkeypatch):
         ("pull", "reviews"),
         ("predict", "reviews@production", "a good film"),
         ("generate", "text", "--prompt", "a cab", "--length", "5"),
+        ("predict", "reviews", "a good film", "--explain-html", "page.html"),
         ("tokenize", "reviews", "a good film", "--embed"),
+        ("neighbors", "reviews", "good"),
+        ("analogy", "vectors.txt", "good", "-", "bad", "+", "film"),
         ("runs", "list"),
     ],
     ids=lambda arguments: " ".join(arguments[:2]),

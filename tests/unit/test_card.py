@@ -86,6 +86,12 @@ def test_a_card_says_what_kind_of_model_it_is(type_, told):
     assert f"{told} with 2,691,713 parameters, trained by distrnn." in card(changed(CLASSIFIER, "model", model)).splitlines()
 
 
+def test_a_card_says_which_threshold_was_chosen():
+    said = "Its answer is positive above a probability of 0.4321, which was chosen on the validation split."
+    assert said in card(threshold=0.4321).splitlines()
+    assert "above a probability" not in card()
+
+
 def test_a_model_that_was_not_measured_says_so():
     front, body = front_matter(card(changed(changed(LANGUAGE_MODEL, "data.test_fraction", 0), "register", None), None))
     assert {"metrics", "model-index"}.isdisjoint(front)

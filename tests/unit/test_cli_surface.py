@@ -43,6 +43,8 @@ VERBS = {
     "predict",
     "generate",
     "tokenize",
+    "neighbors",
+    "analogy",
     "cache list",
     "cache verify",
     "cache prune",

@@ -1,6 +1,7 @@
 """Figures of published models on raw text, by slice, and what two of them say about the same documents."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from distrnn.errors import NotFoundError, UsageError
 from distrnn.evaluation.held_out import compare, measure, measure_version
 from distrnn.evaluation.metrics import classifier_metrics
 from distrnn.registry.rules import Slice
+from distrnn.runtime import Preprocessing
 from distrnn.storage import open_store
 
 TEXTS = ["good film", "the bad film", "not good", "bad bad bad film", "the good not bad film"]
@@ -24,6 +26,19 @@ def test_a_slice_has_the_figures_of_its_documents(tiny_classifier):
     assert found[None] == classifier_metrics(model.predict(TEXTS), LABELS)
     assert found[long] == classifier_metrics(model.predict(TEXTS)[3:], LABELS[3:])
     assert found[none] == {"examples": 0}
+
+
+def test_a_model_is_judged_with_its_own_threshold(tiny_classifier):
+    folder = tiny_classifier()
+    probabilities = load_folder(folder).predict(TEXTS)
+    threshold = float(np.sort(probabilities)[2])
+    replace(Preprocessing.read(folder), threshold=threshold).write(folder)
+    model = load_folder(folder)
+    part = Slice(min_tokens=1)
+    expected = classifier_metrics(probabilities, LABELS, threshold)
+    assert measure(model, TEXTS, LABELS, [part]) == {None: expected, part: expected}
+    assert compare(model, model, TEXTS, LABELS)["metrics"]["a"] == expected
+    assert expected["accuracy"] == np.mean((probabilities > threshold) == LABELS)
 
 
 def test_a_slice_of_a_language_model_is_refused(tiny_language_model):

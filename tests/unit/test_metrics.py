@@ -48,6 +48,19 @@ def test_one_half_is_the_negative_class():
     assert metrics.confusion_matrix(np.array([0.5], np.float32), np.array([0])).tolist() == [[1, 0], [0, 0]]
 
 
+def test_another_threshold_moves_the_answers_and_nothing_else():
+    probabilities, labels = np.array([0.3, 0.4, 0.6, 0.2], np.float32), np.array([0, 1, 1, 0])
+    plain, moved = (metrics.classifier_metrics(probabilities, labels, threshold) for threshold in (0.5, 0.35))
+    assert moved == plain | {"accuracy": 1.0}
+    assert metrics.confusion_matrix(probabilities, labels, 0.35).tolist() == [[2, 0], [0, 2]]
+    assert metrics.confident_mistakes(probabilities, labels, list("abcd"), ("no", "yes"), threshold=0.35) == []
+
+
+def test_of_three_classes_no_threshold_is_asked():
+    probabilities = np.array([[0.4, 0.3, 0.3]], np.float32)
+    assert metrics.confusion_matrix(probabilities, np.array([0]), 0.1).tolist()[0] == [1, 0, 0]
+
+
 def test_two_columns_say_what_one_says():
     one = np.array([0.9, 0.5, 0.2, 0.7], np.float32)
     labels = np.array([1, 1, 0, 0])

@@ -45,7 +45,7 @@ def language():
 
 def test_a_classifier_has_its_sections(classifier):
     assert headings(classifier) == [
-        *("Promotion", "Metrics", "Learning curves", "Confusion matrix", "Most confident mistakes"),
+        *("Promotion", "Metrics", "Learning curves", "Confusion matrix", "Calibration", "Vectors of words", "Most confident mistakes"),
         *("Where the time went", "Dataset", "Lineage", "Workflow"),
     ]
 
@@ -215,6 +215,45 @@ def test_any_history_is_drawn_without_a_warning(losses):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert all(picture.svg.startswith("<svg") for picture in figures.learning_curves(history))
+
+
+def test_calibration_is_told_in_figures_and_words(classifier):
+    words = Page(classifier).words
+    assert "Expected calibration error 0.04000 –" in words
+    assert "Expected calibration error 0.0400 : so far apart are confidence and the share of right answers on average." in words
+    assert "Accuracy by confidence. confidence 0.56: 0.6 right of 5,000; confidence 0.97: 0.93 right of 20,000." in classifier
+
+
+def test_a_chosen_threshold_is_told_with_what_it_gains(classifier):
+    assert (
+        "The answer is positive above a probability of 0.4321 , which was chosen on the 4,998 documents of the validation split: 0.8412 of "
+        "them are right with it, 0.8374 with one half."
+    ) in Page(classifier).words
+
+
+def test_without_a_chosen_threshold_nothing_is_said_of_one():
+    document, details = classifier_run()
+    assert "which was chosen" not in render(document, details | {"threshold": None})
+
+
+def test_relations_between_words_are_counted(classifier):
+    words = Page(classifier).words
+    assert re.search(r"Gender 3 -?0\.\d\d Plural 3 -?0\.\d\d 1: the difference is the same vector for every pair", words)
+    assert "Country and capital" not in words
+
+
+def test_vectors_of_two_numbers_are_not_projected():
+    document, details = classifier_run()
+    details["vectors"].dimension = 2
+    assert "Vectors of words" not in headings(render(document, details))
+
+
+def test_a_word_without_pairs_is_drawn_alone():
+    document, details = classifier_run()
+    details["vectors"].words = ("film", "plot")
+    page = render(document, details)
+    assert "Most frequent words" in page
+    assert "Differences between words" not in page
 
 
 def test_speed_is_told_with_what_the_share_means(classifier):

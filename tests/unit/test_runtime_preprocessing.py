@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,10 @@ def test_no_texts_give_no_rows() -> None:
         (lambda d: d["tokenizer"].update(buckets=0), "'tokenizer.buckets' from 1 to 1073741824, or null. Received: 0."),
         (lambda d: d["tokenizer"].update(buckets=9), "no 'vocabulary' beside 'tokenizer.buckets'. Received: 2 tokens."),
         (lambda d: d["tokenizer"].update(boundaries=1), "'tokenizer.boundaries' of type bool. Received: int."),
+        (lambda d: d.update(threshold=1), "'threshold' of type float. Received: int."),
+        (lambda d: d.update(threshold=1.5), "'threshold' from 0 to 1. Received: 1.5."),
+        (lambda d: d.update(threshold=0.4, labels=["a", "b", "c"]), "no 'threshold' but for a classifier of two labels. Received: 0.4."),
+        (lambda d: d.update(threshold=0.4, task="language-model"), "no 'threshold' but for a classifier of two labels. Received: 0.4."),
     ],
 )
 def test_rules_that_make_no_sense(tmp_path: Path, change: Callable[[dict[str, Any]], object], message: str) -> None:
@@ -129,6 +134,14 @@ def test_rules_published_before_there_were_grams_and_buckets_mean_what_they_mean
         del document["tokenizer"][key]
     (tmp_path / "preprocessing.json").write_text(json.dumps(document), encoding="utf-8")
     assert Preprocessing.read(tmp_path).to_json() == RULES.to_json()
+
+
+def test_a_threshold_is_read_back_and_written_only_where_there_is_one(tmp_path: Path) -> None:
+    replace(RULES, threshold=0.4).write(tmp_path)
+    assert Preprocessing.read(tmp_path).threshold == 0.4
+    RULES.write(tmp_path)
+    assert Preprocessing.read(tmp_path).threshold is None
+    assert "threshold" not in json.loads((tmp_path / "preprocessing.json").read_text(encoding="utf-8"))
 
 
 def test_hashed_rules_are_read_back_and_encode_the_same(tmp_path: Path) -> None:
