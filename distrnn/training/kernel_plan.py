@@ -23,8 +23,10 @@ def kernels_for(model: ClassifierModel | LanguageModel, train: Train, placement:
             0,
             model.sequence_length,
             str(model.activation),
+            str(model.recurrent_activation or "sigmoid"),
             mask_zero=model.mask_zero,
             padding=model.padding,
+            rows_meet=model.embedding_normalization == "batch",
         )
     else:
         network = Network(model.type, model.units, 0, model.window, rows_meet=True)

@@ -152,6 +152,21 @@ def test_relu(cell, loops):
     assert loops
 
 
+@pytest.mark.parametrize("mask", [None, "leading", "inner"])
+@pytest.mark.parametrize("sequences", [False, True])
+def test_backwards(mask, sequences, loops):
+    assert_equal(Pair("gru", {"go_backwards": True, "return_sequences": sequences}).difference(lengths_mask(mask)))
+    assert loops
+
+
+@pytest.mark.parametrize("sequences", [False, True])
+def test_zeros_for_skipped_steps(sequences, loops):
+    settings = {"zero_output_for_mask": True, "return_sequences": sequences}
+    for mask in ("leading", "trailing", "inner"):
+        assert_equal(Pair("lstm", settings).difference(lengths_mask(mask)))
+    assert len(loops) == 3
+
+
 @pytest.mark.parametrize("cell", PAIRS)
 def test_inside_a_compiled_step(cell, loops):
     assert_equal(Pair(cell, {"return_sequences": True}).difference(lengths_mask("leading"), jit=True))
@@ -164,7 +179,6 @@ def test_inside_a_compiled_step(cell, loops):
         ("lstm", {"recurrent_activation": "hard_sigmoid"}),
         ("lstm", {"activation": "elu"}),
         ("lstm", {"use_bias": False}),
-        ("lstm", {"go_backwards": True}),
         ("lstm", {"unroll": True}),
         ("gru", {"reset_after": False}),
     ],
@@ -189,6 +203,20 @@ def test_the_comparison_notices_a_lost_gradient(monkeypatch):
     rows.compiled.cache_clear()
     assert max(value for name, value in found.items() if name.startswith("result")) < TOLERANCE
     assert max(value for name, value in found.items() if name.startswith("gradient")) > 1e-3
+
+
+def test_both_directions_are_accelerated(loops):
+    def outputs(*, fused: bool) -> np.ndarray:
+        keras.utils.set_random_seed(5)
+        both = keras.layers.Bidirectional(keras.layers.LSTM(UNITS, return_sequences=True))
+        model = keras.Sequential([keras.Input((STEPS,), dtype="int32"), keras.layers.Embedding(30, FEATURES, mask_zero=True), both])
+        if fused:
+            accelerate(model, row_parts=1)
+        tokens = tf.constant(np.random.default_rng(6).integers(0, 30, (ROWS, STEPS)), tf.int32)
+        return tf.function(lambda: model(tokens, training=True))().numpy()
+
+    assert np.abs(outputs(fused=True) - outputs(fused=False)).max() < TOLERANCE
+    assert len(loops) == 2
 
 
 def trained(layer: Any, optimizer: keras.optimizers.Optimizer, *, fused: bool) -> list[np.ndarray]:

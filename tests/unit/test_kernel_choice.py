@@ -73,9 +73,11 @@ def test_without_a_recurrence_only_the_devices_count(type_, replicas, workers, r
     assert (chosen.layers, chosen.reason) == ("keras", reason.format(type_))
 
 
-def test_another_activation_keeps_keras_layers():
-    chosen = choose(Network("lstm", units=128, per_replica_rows=32, activation="elu"), device="cpu", replicas=1, cores=2)
-    assert chosen == Kernels("keras", "step", "XLA compiles the step: activation elu, one device.")
+@pytest.mark.parametrize("keys", [{"activation": "elu"}, {"recurrent_activation": "hard-sigmoid"}])
+def test_another_activation_keeps_keras_layers(keys):
+    chosen = choose(replace(LSTM, **keys), device="cpu", replicas=1, cores=2)
+    ((key, value),) = keys.items()
+    assert chosen == Kernels("keras", "step", f"XLA compiles the step: {key} {value}, one device.")
 
 
 @pytest.mark.parametrize(
@@ -84,6 +86,7 @@ def test_another_activation_keeps_keras_layers():
         ({}, "cuDNN's kernels are used, which XLA would rule out"),
         ({"recurrent_dropout": 0.2}, "recurrent_dropout keeps cuDNN's kernels from being used"),
         ({"activation": "relu"}, "activation relu keeps cuDNN's kernels from being used"),
+        ({"recurrent_activation": "hard-sigmoid"}, "recurrent_activation hard-sigmoid keeps cuDNN's kernels from being used"),
         ({"mask_zero": True}, "mask_zero with padding pre keeps cuDNN's kernels from being used"),
         ({"mask_zero": True, "padding": "post"}, "cuDNN's kernels are used, which XLA would rule out"),
     ],

@@ -43,6 +43,7 @@ class Network:
         per_replica_rows: rows of a step on one replica.
         steps: of the recurrence: tokens of a row.
         activation: of the cell.
+        recurrent_activation: of its gates.
         recurrent_dropout: share.
         mask_zero: padding is skipped.
         padding: where it is, `pre` or `post`.
@@ -55,6 +56,7 @@ class Network:
     per_replica_rows: int
     steps: int = LEAST_STEPS
     activation: str = "tanh"
+    recurrent_activation: str = "sigmoid"
     recurrent_dropout: float = 0.0
     mask_zero: bool = False
     padding: str = "pre"
@@ -128,6 +130,8 @@ def _not_fused(network: Network) -> str | None:
         return f"type {network.type} has no recurrence"
     if network.activation not in ACTIVATIONS:
         return f"activation {network.activation}"
+    if network.recurrent_activation != "sigmoid":
+        return f"recurrent_activation {network.recurrent_activation}"
     return None if network.precision == "float32" else f"precision {network.precision}"
 
 
@@ -149,6 +153,8 @@ def _on_gpu(network: Network) -> str:
         return "recurrent_dropout keeps cuDNN's kernels from being used"
     if network.activation != "tanh":
         return f"activation {network.activation} keeps cuDNN's kernels from being used"
+    if network.recurrent_activation != "sigmoid":
+        return f"recurrent_activation {network.recurrent_activation} keeps cuDNN's kernels from being used"
     if network.mask_zero and network.padding == "pre":
         return "mask_zero with padding pre keeps cuDNN's kernels from being used"
     return "cuDNN's kernels are used, which XLA would rule out"

@@ -2,10 +2,11 @@
 
 Constructor, weights, state, masks and random generators are Keras' own, and so is every call but one that trains: only the loop over the
 steps is replaced, so what Keras draws, checks and assigns around it stays the same. What the loop does not cover goes to Keras' loop:
-another activation than tanh or relu, a type other than float32, `unroll`, `go_backwards`, no bias, a GRU that resets before the product,
-rows or steps that are not known when the graph is made.
+another activation than tanh or relu, a type other than float32, `unroll`, no bias, a GRU that resets before the product, rows or steps that
+are not known when the graph is made.
 """
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import keras
@@ -30,6 +31,8 @@ class _Fused:
         if not training or rows is None or steps is None or not self._covered(sequences):
             return super().inner_loop(sequences, initial_state, mask, training=training)  # type: ignore[misc]
         cell, layer = self.cell, _as_any(self)
+        if layer.go_backwards:  # outputs are then in the order in which they are made, last step first
+            sequences, mask = tf.reverse(sequences, [1]), None if mask is None else tf.reverse(mask, [1])
         states = tuple(initial_state) if isinstance(initial_state, list | tuple) else (initial_state,)
         call = Call(
             sequences,
@@ -41,6 +44,8 @@ class _Fused:
         )
         form = Form(self.kind, ACTIVATIONS[cell.activation], layer.return_sequences)
         outputs, final = run(form, call, max(1, min(self.row_parts, rows)))
+        if layer.zero_output_for_mask and mask is not None:
+            outputs *= tf.cast(mask, tf.float32)[:, :, None] if layer.return_sequences else tf.cast(mask, tf.float32)[:, -1:]
         last = outputs[:, -1] if layer.return_sequences else outputs
         return last, outputs, list(final)
 
@@ -52,7 +57,7 @@ class _Fused:
             and getattr(cell, "reset_after", True)
             and cell.use_bias
             and layer.compute_dtype == cell.compute_dtype == cell.variable_dtype == sequences.dtype.name == "float32"
-            and not (layer.unroll or layer.go_backwards or layer.zero_output_for_mask)
+            and not layer.unroll
         )
 
 
@@ -93,8 +98,17 @@ def accelerate(model: keras.Model, *, row_parts: int) -> None:
         model: built.
         row_parts: into how many parts a call's rows are cut; at most as many as there are cores.
     """
-    for layer in model.layers:
+    for layer in _innermost(model.layers):
         if type(layer) in FUSED:
             # A new layer would draw new initial weights
             layer.__class__ = FUSED[type(layer)]
             layer.row_parts = row_parts
+
+
+def _innermost(layers: Iterable[Any]) -> Iterator[Any]:
+    """The layers, in the place of a bidirectional one those of both directions."""
+    for layer in layers:
+        if isinstance(layer, keras.layers.Bidirectional):
+            yield from (layer.forward_layer, layer.backward_layer)
+        else:
+            yield layer
