@@ -13,6 +13,7 @@ from distrnn.text import TokenizerSpec, Vocabulary
 
 CHARACTERS = " abcdefgh\n"
 WORDS = ("the", "good", "bad", "film", "not")
+Function = Callable[[np.ndarray], np.ndarray]
 
 
 def tiny_layers(
@@ -55,17 +56,90 @@ def tiny_layers(
 
 
 def tiny_convolution(
-    *, ids: int = 8, features: int = 3, units: int = 4, size: int = 3, mask_zero: bool = False, activation: str = "relu", seed: int = 0
+    *,
+    ids: int = 8,
+    features: int = 3,
+    units: int = 4,
+    size: int = 3,
+    more: tuple[int, ...] = (),
+    pooling: str = "global_max_pooling1d",
+    mask_zero: bool = False,
+    activation: str = "relu",
+    seed: int = 0,
 ) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
-    """The layers and arrays of a convolution whose largest outputs are kept."""
+    """The layers and arrays of a convolution, or of several side by side, whose outputs are brought together."""
     random = _random(seed)
+    names = {"conv": size, **{f"conv_{position}": other for position, other in enumerate(more)}}
+    members = [
+        {"type": "conv1d", "name": name, "units": units, "kernel_size": one, "activation": activation} for name, one in names.items()
+    ]
     layers: list[dict[str, Any]] = [
         {"type": "embedding", "name": "embedding", "mask_zero": mask_zero},
-        {"type": "conv1d", "name": "conv", "units": units, "kernel_size": size, "activation": activation},
-        {"type": "global_max_pooling1d", "name": "pooling"},
+        {"type": "parallel", "name": "filters", "layers": members} if more else members[0],
+        {"type": pooling, "name": "pooling"},
         {"type": "dense", "name": "output", "units": 1, "activation": "sigmoid"},
     ]
-    weights = {"embedding/embeddings": random(ids, features), "conv/kernel": random(size, features, units), "conv/bias": random(units)}
+    weights = {"embedding/embeddings": random(ids, features)}
+    for name, one in names.items():
+        weights |= {f"{name}/kernel": random(one, features, units), f"{name}/bias": random(units)}
+    units *= len(names)
+    if pooling == "attention_pooling":
+        weights["pooling/kernel"] = random(units, 1)
+    return layers, weights | {"output/kernel": random(units, 1), "output/bias": random(1)}
+
+
+def tiny_reader(
+    *,
+    ids: int = 8,
+    features: int = 3,
+    units: tuple[int, ...] = (4,),
+    cell: str = "lstm",
+    both: bool = True,
+    pooling: str | None = None,
+    normalized: bool = False,
+    mask_zero: bool = False,
+    activation: str = "tanh",
+    recurrent_activation: str = "sigmoid",
+    seed: int = 0,
+) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
+    """The layers and arrays of recurrent layers that read whole documents, in both directions or in one."""
+    random, gates = _random(seed), {"simple_rnn": 1, "gru": 3, "lstm": 4}[cell]
+    layers: list[dict[str, Any]] = [{"type": "embedding", "name": "embedding", "mask_zero": mask_zero}]
+    weights = {"embedding/embeddings": random(ids, features)}
+    if normalized:
+        layers.append({"type": "layer_normalization", "name": "normal", "epsilon": 0.001})
+        weights |= {"normal/gamma": random(features), "normal/beta": random(features)}
+    for number, size in enumerate(units):
+        name, sequences = f"{cell}_{number}", pooling is not None or number < len(units) - 1
+        spec = {"type": cell, "units": size, "return_sequences": sequences, "stateful": False, "activation": activation}
+        spec |= {} if cell == "simple_rnn" else {"recurrent_activation": recurrent_activation}
+        layers.append({"type": "bidirectional", "name": name, "cell": spec} if both else {**spec, "name": name})
+        for own in (f"{name}/forward", f"{name}/backward") if both else (name,):
+            weights |= {
+                f"{own}/kernel": random(features, gates * size),
+                f"{own}/recurrent_kernel": random(size, gates * size),
+                f"{own}/bias": random(2, gates * size) if cell == "gru" else random(gates * size),
+            }
+        features = size * (1 + both)
+    if pooling is not None:
+        layers.append({"type": pooling, "name": "pooling"})
+    if pooling == "attention_pooling":
+        weights["pooling/kernel"] = random(features, 1)
+    layers.append({"type": "dense", "name": "output", "units": 1, "activation": "sigmoid"})
+    return layers, weights | {"output/kernel": random(features, 1), "output/bias": random(1)}
+
+
+def tiny_bag(
+    *, ids: int = 8, units: int = 4, activation: str = "relu", seed: int = 0
+) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
+    """The layers and arrays of a dense layer over multi-hot words."""
+    random = _random(seed)
+    layers: list[dict[str, Any]] = [
+        {"type": "embedding", "name": "words", "mask_zero": True},
+        {"type": "bag", "name": "words_bias", "units": units, "activation": activation},
+        {"type": "dense", "name": "output", "units": 1, "activation": "sigmoid"},
+    ]
+    weights = {"words/embeddings": random(ids, units), "words_bias/bias": random(units)}
     return layers, weights | {"output/kernel": random(units, 1), "output/bias": random(1)}
 
 
@@ -109,26 +183,37 @@ def reference(layers: list[dict[str, Any]], weights: dict[str, np.ndarray], toke
 def _reference_row(layers: list[dict[str, Any]], weights: dict[str, np.ndarray], row: np.ndarray) -> np.ndarray:
     w = {key: value.astype(np.float64) for key, value in weights.items()}
     keep = row != 0 if layers[0]["mask_zero"] else np.ones(len(row), bool)
-    x = w["embedding/embeddings"][row]
+    x = w[f"{layers[0]['name']}/embeddings"][row]
+    lowest = 0.0
     for layer in layers[1:]:
         name = layer["name"]
         if layer["type"] == "batch_normalization":
             deviation = np.sqrt(w[f"{name}/moving_variance"] + layer["epsilon"])
             x = w[f"{name}/gamma"] * (x - w[f"{name}/moving_mean"]) / deviation + w[f"{name}/beta"]
+        elif layer["type"] == "layer_normalization":
+            deviation = np.sqrt(x.var(axis=-1, keepdims=True) + layer["epsilon"])
+            x = w[f"{name}/gamma"] * (x - x.mean(axis=-1, keepdims=True)) / deviation + w[f"{name}/beta"]
         elif layer["type"] in CELLS:
-            advance = CELLS[layer["type"]](
-                w[f"{name}/kernel"],
-                w[f"{name}/recurrent_kernel"],
-                w[f"{name}/bias"],
-                ACTIVATIONS[layer.get("activation", "tanh")],
-            )
-            x = _reference_steps(advance, layer["units"], x, keep)
-            x = x if layer["return_sequences"] else x[-1]
-        elif layer["type"] == "conv1d":
-            x = _reference_convolution(x * keep[:, None], w[f"{name}/kernel"], w[f"{name}/bias"], ACTIVATIONS[layer["activation"]])
-            x = x[keep] if keep.any() else np.full((1, layer["units"]), {"relu": 0.0, "tanh": -1.0}[layer["activation"]])
+            lowest = LOWEST[layer.get("activation", "tanh")]
+            x = _reference_cell(layer, w, name, x, keep)
+        elif layer["type"] == "bidirectional":
+            cell = layer["cell"]
+            lowest = LOWEST[cell["activation"]]
+            back = _reference_cell(cell, w, f"{name}/backward", x[::-1], keep[::-1])
+            back = back[::-1] if cell["return_sequences"] else back
+            x = np.concatenate([_reference_cell(cell, w, f"{name}/forward", x, keep), back], axis=-1)
+        elif layer["type"] in ("conv1d", "parallel"):
+            members = layer.get("layers", [layer])
+            lowest = LOWEST[members[0]["activation"]]
+            x = np.concatenate([_reference_convolution(x * keep[:, None], w, member) for member in members], axis=-1)
         elif layer["type"] == "global_max_pooling1d":
-            x = x.max(axis=0)
+            x = x[keep].max(axis=0, initial=lowest)
+        elif layer["type"] == "global_average_pooling1d":
+            x = x[keep].sum(axis=0) / max(1, keep.sum())
+        elif layer["type"] == "attention_pooling":
+            x = (_softmax(x[keep] @ w[f"{name}/kernel"][:, 0])[:, None] * x[keep]).sum(axis=0) if keep.any() else np.zeros(x.shape[1])
+        elif layer["type"] == "bag":
+            x = ACTIVATIONS[layer["activation"]](x[keep].sum(axis=0) + w[f"{name}/bias"])
         elif layer["type"] == "flatten":
             x = (x * keep[:, None]).ravel()
         else:
@@ -148,7 +233,17 @@ def _relu(x: np.ndarray) -> np.ndarray:
     return np.where(x > 0.0, x, 0.0)
 
 
+LOWEST = {"relu": 0.0, "tanh": -1.0}
+GATES = {"sigmoid": _sigmoid, "hard_sigmoid": lambda x: np.clip(x / 6.0 + 0.5, 0.0, 1.0)}
 ACTIVATIONS = {"linear": lambda x: x, "sigmoid": _sigmoid, "softmax": _softmax, "tanh": np.tanh, "relu": _relu}
+
+
+def _reference_cell(layer: dict[str, Any], w: dict[str, np.ndarray], name: str, x: np.ndarray, keep: np.ndarray) -> np.ndarray:
+    arrays = (w[f"{name}/{weight}"] for weight in ("kernel", "recurrent_kernel", "bias"))
+    gate = GATES[layer.get("recurrent_activation", "sigmoid")]
+    advance = CELLS[layer["type"]](*arrays, ACTIVATIONS[layer.get("activation", "tanh")], gate)
+    steps = _reference_steps(advance, layer["units"], x, keep)
+    return steps if layer["return_sequences"] else steps[-1]
 
 
 def _reference_steps(advance: Callable[..., Any], units: int, x: np.ndarray, keep: np.ndarray) -> np.ndarray:
@@ -161,33 +256,34 @@ def _reference_steps(advance: Callable[..., Any], units: int, x: np.ndarray, kee
     return np.stack(outputs)
 
 
-def _lstm(kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray, activation: Callable[..., Any]) -> Callable[..., Any]:
+def _lstm(kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray, activation: Function, gate: Function) -> Callable[..., Any]:
     def advance(x: np.ndarray, h: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         i, f, g, o = np.split(x @ kernel + h @ recurrent + bias, 4)
-        c = c * _sigmoid(f) + activation(g) * _sigmoid(i)
-        return activation(c) * _sigmoid(o), c
+        c = c * gate(f) + activation(g) * gate(i)
+        return activation(c) * gate(o), c
 
     return advance
 
 
-def _gru(kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray, activation: Callable[..., Any]) -> Callable[..., Any]:
+def _gru(kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray, activation: Function, gate: Function) -> Callable[..., Any]:
     def advance(x: np.ndarray, h: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         xz, xr, xg = np.split(x @ kernel + bias[0], 3)
         hz, hr, hg = np.split(h @ recurrent + bias[1], 3)
-        z = _sigmoid(xz + hz)
-        return z * h + (1.0 - z) * activation(xg + _sigmoid(xr + hr) * hg), c
+        z = gate(xz + hz)
+        return z * h + (1.0 - z) * activation(xg + gate(xr + hr) * hg), c
 
     return advance
 
 
-def _simple_rnn(kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray, activation: Callable[..., Any]) -> Callable[..., Any]:
+def _simple_rnn(kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray, activation: Function, gate: Function) -> Callable[..., Any]:
     return lambda x, h, c: (activation(x @ kernel + h @ recurrent + bias), c)
 
 
 CELLS = {"lstm": _lstm, "gru": _gru, "simple_rnn": _simple_rnn}
 
 
-def _reference_convolution(x: np.ndarray, kernel: np.ndarray, bias: np.ndarray, activation: Callable[..., Any]) -> np.ndarray:
+def _reference_convolution(x: np.ndarray, w: dict[str, np.ndarray], layer: dict[str, Any]) -> np.ndarray:
+    kernel, bias, activation = w[f"{layer['name']}/kernel"], w[f"{layer['name']}/bias"], ACTIVATIONS[layer["activation"]]
     size = len(kernel)
     before = (size - 1) // 2
     filled = np.pad(x, ((before, size - 1 - before), (0, 0)))

@@ -4,83 +4,62 @@ The published model consists of layers and operations that Keras brings along, s
 is of no use to it: it has Keras' own initializers, whatever the workflow says.
 """
 
-from typing import Any, Literal
+from typing import Any
 
 import keras
 
-from distrnn.models.cells import KERAS_LAYERS, RecurrentLayers, initial_weights
+from distrnn.models.layers import Head, normalized, output_layer
+from distrnn.models.readers import read_in_order, read_neighbours, read_side_by_side, read_words
+from distrnn.models.weights import weight_arguments
 from distrnn.workflow.sections import ClassifierModel
-
-Head = Literal["logits", "probabilities"]
-LOWEST = {"relu": 0.0, "tanh": -1.0}  # what the activation never falls below
 
 
 def build_classifier(
-    model: ClassifierModel, *, vocabulary_size: int, head: Head, recurrent: RecurrentLayers = KERAS_LAYERS, any_length: bool = False
+    model: ClassifierModel, *, vocabulary_size: int, head: Head, classes: int = 2, any_length: bool = False, synchronized: bool = False
 ) -> keras.Model:
-    """Embedding ► what reads the tokens ► one unit.
+    """Embedding ► what reads the tokens ► one unit, or one for each label.
 
-    Shapes: N documents, L = `model.sequence_length` tokens, F = `model.embedding_dim` features, U = `model.units`.
+    Shapes: N documents, L = `model.sequence_length` tokens, F = `model.embedding_dim` features, C = `classes`.
 
     Args:
         model: the workflow's section.
         vocabulary_size: ids in use, reserved ones included.
         head: `logits` to train (the loss is computed from them without loss of digits), `probabilities` to publish.
-        recurrent: the layer of each recurrent type.
-        any_length: take documents padded to any length, not to `model.sequence_length` alone.
+        classes: labels, 2 or more.
+        any_length: take documents padded to any length, not to `model.sequence_length` alone; not for an mlp.
+        synchronized: normalise over the rows of all replicas, so that several equal one.
     Returns:
-        int32 [N, L] -> float32 [N, 1]; the probability of the positive class, or its logit.
+        int32 [N, L] -> float32 [N, 1] of two labels, the probability of the second one, or its logit; of more labels [N, C].
     """
     model = model.resolved()
+    outputs = 1 if classes == 2 else classes
     tokens = keras.Input((None if any_length else model.sequence_length,), dtype="int32", name="tokens")
-    embedding = keras.layers.Embedding(
-        vocabulary_size, model.embedding_dim, mask_zero=model.mask_zero and model.is_recurrent, name="embedding"
-    )
-    features = embedding(tokens)  # [N, L, F]
-    if model.is_recurrent:
-        features = _read_in_order(model, features, recurrent, head)
+    if model.type == "bag":
+        features = read_words(model, tokens, vocabulary_size, outputs, head)
+        if model.units is None:  # a logistic regression
+            activation = "linear" if head == "logits" else "sigmoid" if outputs == 1 else "softmax"
+            return keras.Model(tokens, keras.layers.Activation(activation, name="output")(features), name="classifier")
     else:
-        is_token = keras.ops.expand_dims(keras.ops.not_equal(tokens, 0), -1) if model.mask_zero else None  # [N, L, 1]
-        read = _read_neighbours if model.type == "conv" else _read_side_by_side
-        features = read(model, features, is_token)
-    output = keras.layers.Dense(1, activation="sigmoid" if head == "probabilities" else None, name="output")
-    return keras.Model(tokens, output(features), name="classifier")
+        is_token = keras.ops.not_equal(tokens, 0) if model.mask_zero else None  # [N, L]
+        embedded = _embedded(model, tokens, vocabulary_size, head, synchronized)  # [N, L, F]
+        read = read_in_order if model.is_recurrent else read_neighbours if model.type == "conv" else read_side_by_side
+        features = read(model, embedded, is_token, head)
+    if model.output_dropout:
+        features = keras.layers.Dropout(model.output_dropout, name="output_dropout")(features)
+    return keras.Model(tokens, output_layer(outputs, head)(features), name="classifier")
 
 
-def _read_in_order(model: ClassifierModel, features: Any, recurrent: RecurrentLayers, head: Head) -> Any:
-    """[N, L, F] -> [N, U], the state after the last token."""
-    layer = recurrent[model.type](
-        model.units,
-        activation=model.activation,
-        dropout=model.dropout,
-        recurrent_dropout=model.recurrent_dropout,
-        name=model.type.replace("-", "_"),
-        **(initial_weights(model) if head == "logits" else {}),
+def _embedded(model: ClassifierModel, tokens: Any, vocabulary_size: int, head: Head, synchronized: bool) -> Any:
+    """Int [N, L] -> [N, L, F]."""
+    embedding = keras.layers.Embedding(
+        vocabulary_size,
+        model.embedding_dim,
+        mask_zero=model.mask_zero and model.is_recurrent,
+        trainable=model.pretrained is None or model.pretrained.trainable,
+        name="embedding",
+        **weight_arguments(model, head, embeddings="embeddings"),
     )
-    return layer(features)
-
-
-def _read_neighbours(model: ClassifierModel, features: Any, is_token: Any) -> Any:
-    """[N, L, F] -> [N, U], of each filter the largest output over all positions, or those of tokens."""
-    convolution = keras.layers.Conv1D(model.units, model.kernel_size, padding="same", activation=model.activation, name="conv")
-    features = convolution(_only_tokens(features, is_token, 0.0))  # [N, L, U]
-    # What is lowest never wins; where there is no token at all, it is what remains.
-    features = _only_tokens(features, is_token, LOWEST[str(model.activation)])
-    return _dropped(model, keras.layers.GlobalMaxPooling1D(name="pooling")(features))
-
-
-def _read_side_by_side(model: ClassifierModel, features: Any, is_token: Any) -> Any:
-    """[N, L, F] -> [N, U], or [N, L·F] without a hidden layer."""
-    features = keras.layers.Flatten(name="flatten")(_only_tokens(features, is_token, 0.0))  # [N, L·F]
-    if model.units is not None:
-        features = keras.layers.Dense(model.units, activation=model.activation, name="hidden")(features)
-    return _dropped(model, features)
-
-
-def _only_tokens(features: Any, is_token: Any, otherwise: float) -> Any:
-    """[N, L, F] -> [N, L, F], with `otherwise` in the place of padding; as they are where nothing is masked."""
-    return features if is_token is None else keras.ops.where(is_token, features, otherwise)
-
-
-def _dropped(model: ClassifierModel, features: Any) -> Any:
-    return keras.layers.Dropout(model.dropout, name="dropout")(features) if model.dropout else features
+    features = normalized(model.embedding_normalization, embedding(tokens), synchronized=synchronized)
+    if model.embedding_dropout:
+        features = keras.layers.SpatialDropout1D(model.embedding_dropout, name="embedding_dropout")(features)
+    return features

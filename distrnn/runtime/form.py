@@ -83,11 +83,11 @@ def read_layers(folder: Path) -> list[dict[str, Any]]:
     document = read_json(folder / MODEL_FILE, MODEL_LIMIT_BYTES)
     layers = document.get("layers")
     if not isinstance(layers, list) or not 1 <= len(layers) <= MAX_LAYERS:
-        raise damaged(MODEL_FILE, f"'layers', a list of 1 to {MAX_LAYERS} layers", _brief(layers))
+        raise damaged(MODEL_FILE, f"'layers', a list of 1 to {MAX_LAYERS} layers", brief(layers))
     names = set()
     for position, layer in enumerate(layers):
         if not isinstance(layer, dict) or not isinstance(layer.get("type"), str) or not isinstance(layer.get("name"), str):
-            raise damaged(MODEL_FILE, f"layer {position} with a 'type' and a 'name'", _brief(layer))
+            raise damaged(MODEL_FILE, f"layer {position} with a 'type' and a 'name'", brief(layer))
         if layer["name"] in names:
             raise damaged(MODEL_FILE, "layers with different names", f"{layer['name']!r} twice")
         names.add(layer["name"])
@@ -141,6 +141,7 @@ def _read_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, key: str) -> 
     return array
 
 
-def _brief(value: object) -> str:
+def brief(value: object) -> str:
+    """A value as a message shows it, cut to a length that can be read."""
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "..."

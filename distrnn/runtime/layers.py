@@ -48,6 +48,26 @@ class BatchNormalization:
         return inputs * self.scale + self.shift
 
 
+class LayerNormalization:
+    """Each step's features with mean 0 and variance 1, scaled and shifted.
+
+    Args:
+        gamma: float32 [F], the scale.
+        beta: float32 [F], the offset.
+        epsilon: added to the variance.
+    """
+
+    def __init__(self, gamma: FloatArray, beta: FloatArray, *, epsilon: float) -> None:
+        self._gamma, self._beta, self._epsilon = gamma, beta, np.float32(epsilon)
+
+    def __call__(self, inputs: FloatArray) -> FloatArray:
+        """Float32 […, F] -> float32 […, F]."""
+        centred = inputs - inputs.mean(axis=-1, keepdims=True)
+        deviation = np.sqrt((centred * centred).mean(axis=-1, keepdims=True) + self._epsilon)
+        normal: FloatArray = centred / deviation * self._gamma + self._beta
+        return normal
+
+
 @dataclass(frozen=True)
 class Dense:
     """A weighted sum of the features, and a function of it.

@@ -5,31 +5,31 @@ the gates of a recurrent one, to the windows of a convolution) is a function of 
 looked up afterwards: from a table of all ids where a call has at least that many tokens (or a language model takes step after step), else
 from the distinct tokens of the call.
 
-Rows that begin with padding share those steps in recurrent networks: the state after k padding tokens is the same for all of them, so it is
-computed once and kept.
+Padding costs little (see `blocks`): at both ends it is left away where a mask says that it changes nothing; where cells read it like any
+token, at the beginning, because the state after k padding tokens is the same for all rows, so it is computed once and kept.
 """
 
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from distrnn.errors import DataError
 from distrnn.runtime.assemble import Layer, load_layers
-from distrnn.runtime.document_layers import Conv1D, Flatten
+from distrnn.runtime.blocks import IntArray, Trim, blocks
+from distrnn.runtime.document_layers import Flatten
 from distrnn.runtime.form import FloatArray
-from distrnn.runtime.layers import ACTIVATIONS, BatchNormalization, Dense, Embedding
-from distrnn.runtime.recurrent import LayerState, Recurrent
+from distrnn.runtime.layers import ACTIVATIONS, BatchNormalization, Dense, Embedding, LayerNormalization
+from distrnn.runtime.pooling import Pooling
+from distrnn.runtime.reader import LayerState, Reader
+from distrnn.runtime.recurrent import Recurrent
+from distrnn.text import PADDING_ID
 
-PADDING_ID = 0
 MAX_ROWS = 256
 BLOCK_FLOATS = 1 << 24
 TABLE_LIMIT_BYTES = 128 << 20
 
 State = tuple[LayerState, ...]
-Reader = Recurrent | Conv1D | Flatten
-IntArray = npt.NDArray[np.integer]
 
 
 class Network:
@@ -44,20 +44,21 @@ class Network:
     def __init__(self, layers: list[Layer]) -> None:
         self._embedding = next(layer for layer in layers if isinstance(layer, Embedding))
         rest = [layer for layer in layers if not isinstance(layer, Embedding)]
-        last = rest[-1]
-        self._activation = ACTIVATIONS[last.activation if isinstance(last, Dense) else "linear"]
         self._readers = [layer for layer in rest if isinstance(layer, Reader)]
         first = rest.index(self._readers[0])
-        self._before = [layer for layer in rest[:first] if isinstance(layer, BatchNormalization | Dense)]
+        self._before = [layer for layer in rest[:first] if isinstance(layer, BatchNormalization | LayerNormalization | Dense)]
         self._after = rest[first:]
-        self._is_recurrent = isinstance(self._readers[0], Recurrent)
+        pooled = any(isinstance(layer, Pooling) for layer in rest)
+        self._goes_on = not pooled and all(isinstance(layer, Recurrent) for layer in self._readers)
         self._padded: list[State] = []
         self.vocabulary_size: int = self._embedding.embeddings.shape[0]
-        end = self._readers[-1]
-        self.returns_sequences = isinstance(end, Recurrent) and end.return_sequences
+        self.returns_sequences = self._readers[-1].returns_sequences and not pooled
         self.features = next(
             layer.bias.size if isinstance(layer, Dense) else layer.units for layer in reversed(rest) if isinstance(layer, Reader | Dense)
         )
+        self._trim: Trim = "nothing"
+        if not self.returns_sequences and not isinstance(self._readers[0], Flatten):
+            self._trim = "both" if self._embedding.mask_zero else "start" if self._goes_on else "nothing"
         self._floats_per_step = (
             sum(layer.floats_per_step for layer in self._readers)
             + sum(layer.columns for layer in self._readers[1:])
@@ -82,7 +83,7 @@ class Network:
         return cls(load_layers(Path(folder)))
 
     def initial_state(self, batch: int) -> State:
-        """The state before the first step: zeros, float32 [B, units] twice for each recurrent layer."""
+        """The state before the first step: zeros, float32 [B, units] once or twice for each recurrent layer."""
         return tuple(layer.initial_state(batch) for layer in self._readers)
 
     def predict(self, tokens: IntArray) -> FloatArray:
@@ -102,15 +103,11 @@ class Network:
         if tokens.size >= self.vocabulary_size and self._table_bytes <= TABLE_LIMIT_BYTES:
             _ = self._table
         outputs = np.empty((rows, steps, self.features) if self.returns_sequences else (rows, self.features), np.float32)
-        shared = self._is_recurrent and not self.returns_sequences
-        padding = _leading_padding(tokens) if shared else np.zeros(rows, np.intp)
-        order = np.argsort(padding, kind="stable")
-        size = min(MAX_ROWS, max(1, BLOCK_FLOATS // max(1, steps * self._floats_per_step)))
-        for start in range(0, rows, size):
-            chosen = order[start : start + size]
-            skipped = int(padding[chosen[0]])
-            state = tuple(tuple(np.repeat(array, chosen.size, 0) for array in layer) for layer in self._after_padding(skipped))
-            outputs[chosen] = self.forward(tokens[chosen, skipped:], state)[0]
+        most_steps = BLOCK_FLOATS // max(1, self._floats_per_step)
+        for block in blocks(tokens, self._trim, most_rows=MAX_ROWS, most_steps=most_steps):
+            begin = self._after_padding(block.skipped)
+            state = tuple(tuple(np.repeat(array, block.rows.size, 0) for array in layer) for layer in begin)
+            outputs[block.rows] = self.forward(block.tokens, state)[0]
         return outputs
 
     def forward(self, tokens: IntArray, state: State) -> tuple[FloatArray, State]:
@@ -130,13 +127,15 @@ class Network:
         new_state: list[LayerState] = []
         outputs = np.empty(0, np.float32)
         for layer in self._after:
-            if not isinstance(layer, Reader):
+            if isinstance(layer, Reader):
+                if new_state:
+                    rows, index = layer.project(outputs.reshape(by_step.size, -1)), np.arange(by_step.size).reshape(by_step.shape)
+                outputs, own = layer.run(rows, index, state[len(new_state)], keep)
+                new_state.append(own)
+            elif isinstance(layer, Pooling):
+                outputs = layer(outputs, keep)
+            elif not isinstance(layer, Embedding):
                 outputs = layer(outputs)
-                continue
-            if new_state:
-                rows, index = layer.project(outputs).reshape(by_step.size, -1), np.arange(by_step.size).reshape(by_step.shape)
-            outputs, own = layer.run(rows, index, state[len(new_state)], keep)
-            new_state.append(own)
         return outputs.swapaxes(0, 1) if self.returns_sequences else outputs, tuple(new_state)
 
     def step(self, tokens: IntArray, state: State) -> tuple[FloatArray, State]:
@@ -148,15 +147,18 @@ class Network:
         Returns:
             the output float32 [B, F] (probabilities, for a language model) and the new state.
         Raises:
-            DataError: an id is not in the embedding, or no layer is recurrent.
+            DataError: an id is not in the embedding, or the network needs whole rows.
         """
         values, state = self.logits(tokens, state)
-        return self._activation(values), state
+        last = self._after[-1]
+        return ACTIVATIONS[last.activation if isinstance(last, Dense) else "linear"](values), state
 
     def logits(self, tokens: IntArray, state: State) -> tuple[FloatArray, State]:
         """As `step`, but without the last activation: what a temperature divides."""
-        if not self._is_recurrent:
-            raise DataError("this network has no recurrent layer, so it cannot go on from a state. Give whole rows to predict.")
+        if not self._goes_on:
+            raise DataError(
+                "this network does not read from left to right alone, so it cannot go on from a state. Give whole rows to predict."
+            )
         tokens = self._checked(tokens, 1)
         rows, index = self._look_up(tokens) if self._table_bytes > TABLE_LIMIT_BYTES else (self._table, tokens)
         keep = tokens != PADDING_ID if self._embedding.mask_zero else None
@@ -171,7 +173,7 @@ class Network:
                     new = tuple(np.where(keep[:, None], after, before) for after, before in zip(new, old, strict=True))
                     outputs = new[0] * keep[:, None]
                 new_state.append(new)
-            elif not isinstance(layer, Reader):
+            elif isinstance(layer, BatchNormalization | LayerNormalization | Dense):
                 outputs = layer.logits(outputs) if layer is self._after[-1] and isinstance(layer, Dense) else layer(outputs)
         return outputs, tuple(new_state)
 
@@ -214,11 +216,3 @@ class Network:
         if tokens.size and not (0 <= int(tokens.min()) and int(tokens.max()) < self.vocabulary_size):
             raise DataError(f"token ids must be from 0 to {self.vocabulary_size - 1}. Received: {tokens.min()} to {tokens.max()}")
         return tokens
-
-
-def _leading_padding(tokens: IntArray) -> npt.NDArray[np.intp]:
-    """How many padding tokens each row [N, T] begins with, T - 1 at most: int [N]."""
-    words = tokens != PADDING_ID
-    words[:, -1] = True
-    leading: npt.NDArray[np.intp] = words.argmax(axis=1)
-    return leading

@@ -5,18 +5,16 @@ Whatever the inputs contribute is looked up, not computed: `run` reads rows that
 Source: masking of keras.layers.RNN.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 
 import numpy as np
 import numpy.typing as npt
 
 from distrnn.runtime.form import FloatArray
-
-LayerState = tuple[FloatArray, ...]
-HALF, ONE = np.float32(0.5), np.float32(1.0)
+from distrnn.runtime.reader import LayerState, Reader
 
 
-class Recurrent(ABC):
+class Recurrent(Reader):
     """A recurrent layer.
 
     Shapes: F input features, U units, G gates (4 of an LSTM), T steps, B rows, K distinct inputs.
@@ -24,7 +22,6 @@ class Recurrent(ABC):
     Attributes:
         units: U.
         columns: G·U, what an input contributes.
-        floats_per_step: memory of `run` for each row and step, its outputs apart.
         states: arrays [B, U] that are carried; the first is the output too.
 
     Args:
@@ -35,11 +32,11 @@ class Recurrent(ABC):
     """
 
     states = 1
-    floats_per_step = 0
 
     def __init__(self, kernel: FloatArray, recurrent_kernel: FloatArray, bias: FloatArray, *, return_sequences: bool) -> None:
         self.units, self.columns = recurrent_kernel.shape
-        self.return_sequences = return_sequences
+        self.returns_sequences = return_sequences
+        self.floats_per_step = self.units * return_sequences
         self._kernel, self._recurrent, self._bias = kernel, recurrent_kernel, bias
 
     @abstractmethod
@@ -57,7 +54,7 @@ class Recurrent(ABC):
         return (np.zeros((batch, self.units), np.float32),) * self.states
 
     def project(self, inputs: FloatArray) -> FloatArray:
-        """What inputs contribute to the gates, in this layer's own order: float32 […, F] -> float32 […, G·U]."""
+        """What inputs contribute to the gates, in this layer's own order: float32 [K, F] -> float32 [K, G·U]."""
         gates: FloatArray = inputs @ self._kernel
         gates += self._bias
         return gates
@@ -92,7 +89,7 @@ class Recurrent(ABC):
         state = tuple(array.copy() for array in state)
         hidden = state[0]
         gates, inputs = np.empty((2, batch, self.columns), np.float32)
-        outputs = np.empty((steps, batch, self.units), np.float32) if self.return_sequences else hidden
+        outputs = np.empty((steps, batch, self.units), np.float32) if self.returns_sequences else hidden
         for step in range(steps):
             skipped = None if keep is None or keep[step].all() else ~keep[step]
             kept = [array[skipped] for array in state] if skipped is not None else []
@@ -101,10 +98,10 @@ class Recurrent(ABC):
             self._advance(gates, inputs, state)
             for array, values in zip(state, kept, strict=False):
                 array[skipped] = values
-            if self.return_sequences:
+            if self.returns_sequences:
                 outputs[step] = hidden
         if keep is not None:
-            outputs = outputs * _begun(keep, self.return_sequences)
+            outputs = outputs * _begun(keep, self.returns_sequences)
         return outputs, state
 
 

@@ -5,7 +5,8 @@ Source: Elman (1990), Finding structure in time; keras.layers.SimpleRNN.
 
 from distrnn.runtime.form import FloatArray
 from distrnn.runtime.layers import INTO
-from distrnn.runtime.recurrent import LayerState, Recurrent
+from distrnn.runtime.reader import LayerState
+from distrnn.runtime.recurrent import Recurrent
 
 
 class SimpleRNN(Recurrent):

@@ -3,32 +3,72 @@
 from distrnn.workflow.sections import ClassifierModel, LanguageModel
 
 GATES = {"simple-rnn": 1, "gru": 3, "lstm": 4}
+OF_NORMALIZATION = {"batch": 4, "layer": 2}
 
 
-def parameter_counts(model: ClassifierModel | LanguageModel, vocabulary_size: int) -> dict[str, int]:
-    """Parameters of each layer, statistics of a normalisation included; layers that have none are left out.
+def parameter_counts(model: ClassifierModel | LanguageModel, vocabulary_size: int, classes: int = 2) -> dict[str, int]:
+    """Parameters of each layer in order, statistics of a normalisation included; layers that have none are left out.
 
-    Shapes: F features of a token, L tokens of a document, U units, V ids.
+    Shapes: F features of a token, L tokens of a document, U units, V ids, C labels.
+
+    Args:
+        model: the workflow's section.
+        vocabulary_size: V.
+        classes: C, of a classifier.
     """
-    features = model.embedding_dim
-    counts = {"embedding": vocabulary_size * features}
     if isinstance(model, LanguageModel):
-        if model.embedding_normalization == "batch":
-            counts["batch_normalization"] = 4 * features
-        counts[model.type] = cell_parameters(model.type, features, model.units)
+        counts = _embedding(model.embedding_dim, model.embedding_normalization, vocabulary_size)
+        counts[model.type] = cell_parameters(model.type, model.embedding_dim, model.units)
         return {**counts, "output": (model.units + 1) * vocabulary_size}
     model = model.resolved()
+    outputs = 1 if classes == 2 else classes
+    if model.type == "bag":
+        units = model.units or outputs
+        counts = {"words": vocabulary_size * units, "words_bias": units, **_hidden(model, units, first=2)}
+        return counts if model.units is None else {**counts, "output": (units + 1) * outputs}
+    features = model.embedding_dim or 0
+    counts = _embedding(features, model.embedding_normalization, vocabulary_size)
     if model.type == "mlp":
         features *= model.sequence_length
-    if model.units is None:
-        return {**counts, "output": features + 1}
-    if model.type == "mlp":
-        counts["hidden"] = (features + 1) * model.units
+        counts |= _hidden(model, features, first=1)
+        features = model.units or features
     elif model.type == "conv":
-        counts["conv"] = ((model.kernel_size or 0) * features + 1) * model.units
+        sizes, units = model.kernel_sizes or [], model.units or 0
+        counts |= {f"conv_{size}": (size * features + 1) * units for size in sizes}
+        features = units * len(sizes)
     else:
-        counts[model.type.replace("-", "_")] = cell_parameters(model.type, features, model.units)
-    return {**counts, "output": model.units + 1}
+        counts |= _cells(model, features)
+        features = (model.units or 0) * (1 + model.bidirectional)
+    if model.pooling == "attention":
+        counts["attention"] = features
+    return {**counts, "output": (features + 1) * outputs}
+
+
+def _embedding(features: int, normalization: str, vocabulary_size: int) -> dict[str, int]:
+    counts = {"embedding": vocabulary_size * features}
+    if normalization != "none":
+        counts[f"{normalization}_normalization"] = OF_NORMALIZATION[normalization] * features
+    return counts
+
+
+def _hidden(model: ClassifierModel, features: int, *, first: int) -> dict[str, int]:
+    """Dense layers from number `first` on, the first of which reads `features`."""
+    layers, units = model.layers or 0, model.units or 0
+    names = [_numbered("hidden", number, layers) for number in range(first, layers + 1)]
+    return {name: ((units if position else features) + 1) * units for position, name in enumerate(names)}
+
+
+def _cells(model: ClassifierModel, features: int) -> dict[str, int]:
+    layers, units, directions = model.layers or 1, model.units or 0, 1 + model.bidirectional
+    names = [_numbered(model.type.replace("-", "_"), number, layers) for number in range(1, layers + 1)]
+    return {
+        name: directions * cell_parameters(model.type, directions * units if position else features, units)
+        for position, name in enumerate(names)
+    }
+
+
+def _numbered(name: str, number: int, count: int) -> str:
+    return f"{name}_{number}" if count > 1 else name
 
 
 def cell_parameters(kind: str, features: int, units: int) -> int:
@@ -56,6 +96,8 @@ def cudnn_obstacles(model: ClassifierModel | LanguageModel) -> list[str]:
     obstacles = []
     if isinstance(model, ClassifierModel) and model.activation not in (None, "tanh"):
         obstacles.append("model.activation is not tanh")
+    if isinstance(model, ClassifierModel) and model.recurrent_activation not in (None, "sigmoid"):
+        obstacles.append("model.recurrent_activation is not sigmoid")
     if model.recurrent_dropout > 0:
         obstacles.append("model.recurrent_dropout is not 0")
     if isinstance(model, ClassifierModel) and model.mask_zero and model.padding == "pre":

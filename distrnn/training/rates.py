@@ -17,29 +17,38 @@ from distrnn.workflow.sections import ClassifierModel, LanguageModel
 PASSES = 3  # forward, and two products backward
 
 
-def matrix_flops_of_row(model: ClassifierModel | LanguageModel, vocabulary_size: int) -> int:
+def matrix_flops_of_row(model: ClassifierModel | LanguageModel, vocabulary_size: int, classes: int = 2) -> int:
     """Floating point operations of the matrix products that training makes for one row of a batch, forward and backward.
 
-    Shapes: L tokens of a document, W of a window, F features, U units, G gates, K neighbours, V ids.
+    Shapes: L tokens of a document, W of a window, F features, U units, G gates, V ids.
 
     Args:
         model: the workflow's section.
         vocabulary_size: V.
+        classes: labels of a classifier.
     """
     if isinstance(model, LanguageModel):
         products = model.window * (_cell(model.type, model.embedding_dim, model.units) + model.units * vocabulary_size)
         return 2 * PASSES * products
     model = model.resolved()
-    length, features, units = model.sequence_length, model.embedding_dim, model.units
-    if units is None:  # an mlp without a hidden layer
-        return 2 * PASSES * length * features
-    if model.type == "mlp":
-        products = length * features * units
+    length, features, units = model.sequence_length, model.embedding_dim or 0, model.units or 0
+    outputs = 1 if classes == 2 else classes
+    wide = units  # features that the output layer reads
+    if model.type == "bag":  # its words are looked up and summed; a bag without a hidden layer has no product at all
+        products, outputs = ((model.layers or 1) - 1) * units * units, outputs if units else 0
+    elif model.type == "mlp":
+        products = length * features * units + max(0, (model.layers or 0) - 1) * units * units
+        wide = units or length * features
     elif model.type == "conv":
-        products = length * (model.kernel_size or 0) * features * units
+        products = length * sum(model.kernel_sizes or ()) * features * units
+        wide = units * len(model.kernel_sizes or ())
     else:
-        products = length * _cell(model.type, features, units)
-    return 2 * PASSES * (products + units)
+        wide = units * (1 + model.bidirectional)
+        inputs = [features, *[wide] * ((model.layers or 1) - 1)]
+        products = length * (1 + model.bidirectional) * sum(_cell(model.type, given, units) for given in inputs)
+    if model.pooling == "attention":
+        products += length * wide
+    return 2 * PASSES * (products + wide * outputs)
 
 
 def _cell(kind: str, features: int, units: int) -> int:
@@ -47,7 +56,9 @@ def _cell(kind: str, features: int, units: int) -> int:
     return GATES[kind] * units * (features + units)
 
 
-def matrix_share(model: ClassifierModel | LanguageModel, vocabulary_size: int, samples_per_s: float, rate: float | None) -> float | None:
+def matrix_share(
+    model: ClassifierModel | LanguageModel, vocabulary_size: int, samples_per_s: float, rate: float | None, classes: int = 2
+) -> float | None:
     """The share, 0 to 1, of a rate of matrix products that training made use of.
 
     Args:
@@ -55,8 +66,9 @@ def matrix_share(model: ClassifierModel | LanguageModel, vocabulary_size: int, s
         vocabulary_size: ids in use.
         samples_per_s: rows trained on in a second, over all replicas.
         rate: of all their devices, in floating point operations a second; None where it is not known.
+        classes: labels of a classifier.
     """
-    return None if rate is None else samples_per_s * matrix_flops_of_row(model, vocabulary_size) / rate
+    return None if rate is None else samples_per_s * matrix_flops_of_row(model, vocabulary_size, classes) / rate
 
 
 def throughput(history: Sequence[Mapping[str, Any]], share: float | None) -> dict[str, Any]:

@@ -3,9 +3,26 @@
 from collections.abc import Iterator
 
 from distrnn.workflow.problems import Problem, show
-from distrnn.workflow.sections import ClassifierModel, Workflow
+from distrnn.workflow.sections import GATED_TYPES, RECURRENT_TYPES, ClassifierModel, Workflow
+from distrnn.workflow.weight_rules import weight_problems
 
-RECURRENT_KEYS = ("kernel_stddev", "recurrent_initializer")
+EMBEDDING_TYPES = ("mlp", *RECURRENT_TYPES, "conv")
+NO_CELL, NO_EMBEDDING = "which has no recurrent cell", "which has no embedding"
+# For each key the types that it means something for, and what the others lack.
+USES = {
+    "kernel_sizes": (("conv",), "which has no convolution"),
+    "layers": (("mlp", "bag", *RECURRENT_TYPES), "whose convolutions stand side by side"),
+    "bidirectional": (RECURRENT_TYPES, NO_CELL),
+    "pooling": (("conv", *RECURRENT_TYPES), "which has no steps to bring together"),
+    "recurrent_activation": (GATED_TYPES, "which has no gates"),
+    "dropout": (RECURRENT_TYPES, f"{NO_CELL}: before the output it is model.output_dropout"),
+    "recurrent_dropout": (RECURRENT_TYPES, NO_CELL),
+    "mask_zero": (EMBEDDING_TYPES, "which never counts padding"),
+    "embedding_dim": (EMBEDDING_TYPES, NO_EMBEDDING),
+    "embedding_normalization": (EMBEDDING_TYPES, NO_EMBEDDING),
+    "embedding_dropout": (EMBEDDING_TYPES, NO_EMBEDDING),
+    "pretrained": (EMBEDDING_TYPES, NO_EMBEDDING),
+}
 
 
 def model_problems(workflow: Workflow) -> Iterator[Problem]:
@@ -13,21 +30,66 @@ def model_problems(workflow: Workflow) -> Iterator[Problem]:
     model = workflow.model
     if not isinstance(model, ClassifierModel):
         return
+    for key, (types, lack) in USES.items():
+        value = getattr(model, key)
+        if model.type not in types and value != ClassifierModel.model_fields[key].default:
+            yield Problem(f"model.{key}", f"nothing for model.type {model.type}, {lack}", show(value))
     yield from _convolution(model)
-    if model.type == "mlp" and model.units is None and model.activation is not None:
-        yield Problem("model.activation", "nothing for an mlp without model.units, which has no hidden layer", show(model.activation))
-    if not model.is_recurrent:
-        given = {key: value for key in RECURRENT_KEYS if (value := getattr(model, key)) is not None}
-        if model.recurrent_dropout:
-            given["recurrent_dropout"] = model.recurrent_dropout
-        for key, value in given.items():
-            yield Problem(f"model.{key}", f"nothing for model.type {model.type}, which has no recurrent cell", show(value))
+    yield from _hidden(model)
+    yield from _embedding(model)
+    yield from _pretrained(workflow, model)
+    yield from weight_problems(model)
+    if model.type == "bag" and workflow.data.tokenizer.layout != "bag":
+        received = show(workflow.data.tokenizer.layout)
+        yield Problem("data.tokenizer.layout", "bag for model.type bag, which counts a word once", received)
 
 
 def _convolution(model: ClassifierModel) -> Iterator[Problem]:
-    size = model.resolved().kernel_size
-    if model.type != "conv" and model.kernel_size is not None:
-        yield Problem("model.kernel_size", f"nothing for model.type {model.type}, which has no convolution", show(model.kernel_size))
-    elif size is not None and size > model.sequence_length:
-        received = show(size) if model.kernel_size else f"{size}, the default"
-        yield Problem("model.kernel_size", f"at most model.sequence_length ({model.sequence_length})", received)
+    if model.type != "conv":
+        return
+    sizes = model.resolved().kernel_sizes or []
+    received = show(sizes) if model.kernel_sizes else f"{show(sizes)}, the default"
+    if max(sizes) > model.sequence_length:
+        yield Problem("model.kernel_sizes", f"sizes of at most model.sequence_length ({model.sequence_length})", received)
+    if len(set(sizes)) < len(sizes):
+        yield Problem("model.kernel_sizes", "sizes that differ: more filters of one size are model.units", received)
+    if model.pooling == "last":
+        yield Problem(
+            "model.pooling", "one of mean, max, attention for model.type conv, whose steps do not follow each other", show("last")
+        )
+
+
+def _hidden(model: ClassifierModel) -> Iterator[Problem]:
+    if model.type not in ("mlp", "bag") or model.units is not None:
+        return
+    for key in ("activation", "layers"):
+        if (value := getattr(model, key)) is not None:
+            article = "an mlp" if model.type == "mlp" else "a bag"
+            yield Problem(f"model.{key}", f"nothing for {article} without model.units, which has no hidden layer", show(value))
+    if model.type == "bag" and model.output_dropout:
+        expected = "nothing for a bag without model.units, whose output is the sum of its words"
+        yield Problem("model.output_dropout", expected, show(model.output_dropout))
+
+
+def _embedding(model: ClassifierModel) -> Iterator[Problem]:
+    if model.embedding_normalization == "batch" and model.mask_zero:
+        expected = "none or layer beside model.mask_zero, because the averages of a batch would count padding"
+        yield Problem("model.embedding_normalization", expected, show("batch"))
+
+
+def _pretrained(workflow: Workflow, model: ClassifierModel) -> Iterator[Problem]:
+    tokenizer, section = workflow.data.tokenizer, model.pretrained
+    if section is None or model.type not in EMBEDDING_TYPES:
+        return
+    if "://" in section.path:
+        yield Problem("model.pretrained.path", "a file that the workers can read", show(section.path))
+    if tokenizer.level != "word":
+        yield Problem("data.tokenizer.level", "word beside model.pretrained, whose file holds vectors of words", show(tokenizer.level))
+    if tokenizer.buckets is not None:
+        yield Problem("data.tokenizer.buckets", "nothing beside model.pretrained: hashed tokens have no words", show(tokenizer.buckets))
+    if not section.trainable and (cost := model.regularizers.embeddings) is not None:
+        expected = "nothing beside model.pretrained.trainable false: vectors that stay as they are cost nothing"
+        yield Problem("model.regularizers.embeddings", expected, show(cost.model_dump(exclude_none=True)))
+    if not section.trainable and (bound := model.constraints.embeddings) is not None:
+        expected = "nothing beside model.pretrained.trainable false: vectors that stay as they are are never brought back"
+        yield Problem("model.constraints.embeddings", expected, show(bound.model_dump(exclude_none=True)))

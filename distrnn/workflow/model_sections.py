@@ -1,70 +1,128 @@
-"""The network: a classifier of documents, or a language model."""
+"""The network: a classifier of documents, or a language model.
+
+A word has one meaning for every type. The four dropouts, in the order in which a document passes them: `embedding_dropout` takes whole
+features of the embedding away, `dropout` inputs of the recurrent cells, `recurrent_dropout` what a cell hears of its own state, and
+`output_dropout` inputs of the output layer.
+"""
 
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from distrnn.workflow.section import Fraction, Section
+from distrnn.workflow.weight_sections import KINDS, Constraints, Initializers, Pretrained, Regularizers
 
 Activation = Literal["tanh", "relu"]
+Normalization = Literal["none", "batch", "layer"]
+Count = Annotated[int, Field(ge=1)]
 RECURRENT_TYPES = ("simple-rnn", "gru", "lstm")
-DEFAULT_UNITS, DEFAULT_KERNEL_SIZE = 128, 5
+GATED_TYPES = ("gru", "lstm")
+DEFAULT_EMBEDDING_DIM, DEFAULT_UNITS, DEFAULT_KERNEL_SIZES = 128, 128, (5,)
 
 
 class ClassifierModel(Section):
-    """Embedding ► recurrent cell, convolution or dense layer ► sigmoid over one document."""
+    """Embedding ► recurrent cells, convolutions or dense layers ► a probability for each label of one document."""
 
     task: Literal["classifier"] = Field("classifier", description="What the model does.")
-    type: Literal["mlp", "simple-rnn", "gru", "lstm", "conv"] = Field(
-        description="What reads the embedded tokens: a recurrent cell; a convolution of whose outputs the largest count; or mlp, which "
-        "sees all tokens side by side."
+    type: Literal["mlp", "simple-rnn", "gru", "lstm", "conv", "bag"] = Field(
+        description="What reads the tokens: recurrent cells; convolutions side by side over the same embedded tokens; mlp, a dense layer "
+        "that sees all embedded tokens side by side; or bag, a dense layer over which words there are, in no order "
+        "(data.tokenizer.layout bag)."
     )
-    sequence_length: Annotated[int, Field(ge=1)] = Field(description="Tokens of a document that the model sees.")
+    sequence_length: Count = Field(description="Tokens of a document that the model sees; of a bag, different ones.")
     padding: Literal["pre", "post"] = Field("pre", description="Where a short document is filled with zeros.")
-    truncating: Literal["pre", "post"] = Field("pre", description="Which end of a long document is cut.")
+    truncating: Literal["pre", "post"] = Field(
+        "pre", description="Which end of a long document is cut. A bag is in the order of the ids: post keeps the most frequent words."
+    )
     mask_zero: bool = Field(
         False,
         description="Leave padding out: a recurrent cell skips it; an mlp reads zeros in its place; a convolution reads zeros too and "
-        "gives nothing where there is no token, so that padding changes nothing.",
+        "gives nothing where there is no token, so that padding changes nothing; pooling leaves it out. A bag never counts it.",
     )
-    embedding_dim: Annotated[int, Field(ge=1)] = Field(128, description="Features of a token.")
-    units: Annotated[int, Field(ge=1)] | None = Field(
+    embedding_dim: Count | None = Field(
+        None, description=f"Features of a token. Default: {DEFAULT_EMBEDDING_DIM}; none for a bag, which has no embedding."
+    )
+    embedding_normalization: Normalization = Field("none", description="Normalisation of the embedded tokens.")
+    pretrained: Pretrained | None = Field(None, description="Vectors that the embedding begins with, instead of drawn ones.")
+    units: Count | None = Field(
         None,
-        description="Features of the recurrent state, filters of a convolution, or units of the hidden layer of an mlp. "
-        f"Default: {DEFAULT_UNITS}; none for an mlp, whose output then reads the embedded tokens.",
+        description="Features of a recurrent state (of each direction), filters of a convolution (of each width), or units of a hidden "
+        f"layer of an mlp or a bag. Default: {DEFAULT_UNITS}; none for an mlp and a bag, whose output then reads the document.",
     )
-    kernel_size: Annotated[int, Field(ge=1)] | None = Field(
-        None, description=f"Neighbouring tokens that a convolution sees at once. Default: {DEFAULT_KERNEL_SIZE}."
+    layers: Count | None = Field(
+        None, description="Recurrent cells one above the other, or hidden layers of an mlp or a bag. Default: 1 where there are units."
+    )
+    bidirectional: bool = Field(False, description="A second cell reads each layer's input from its end; both states count.")
+    kernel_sizes: Annotated[list[Count], Field(min_length=1)] | None = Field(
+        None,
+        description="Neighbouring tokens that a convolution sees at once, for each of the convolutions side by side. "
+        f"Default: {list(DEFAULT_KERNEL_SIZES)}.",
+    )
+    pooling: Literal["last", "mean", "max", "attention"] | None = Field(
+        None,
+        description="What becomes of the steps: the state after the last one; of each feature the mean or the largest over all steps; or a "
+        "mean whose weights are learned, the softmax over the steps of a weighted sum of the features. Default: last; max for conv.",
     )
     activation: Activation | None = Field(
-        None,
-        description="Of the cell (a gru and an lstm keep sigmoid gates), of the filters or of the hidden layer. "
-        "Default: tanh; relu for mlp and conv.",
+        None, description="Of the cells, of the filters or of the hidden layers. Default: tanh; relu for mlp, conv and bag."
     )
-    kernel_stddev: Annotated[float, Field(gt=0.0)] | None = Field(
-        None, description="Initial input weights of a recurrent cell from a normal distribution this wide. Default: Glorot uniform."
+    recurrent_activation: Literal["sigmoid", "hard-sigmoid"] | None = Field(
+        None, description="Of the gates of a gru or lstm. Default: sigmoid; hard-sigmoid is straight from -3 to 3."
     )
-    recurrent_initializer: Literal["orthogonal", "identity"] | None = Field(
-        None, description="Initial recurrent weights of a simple-rnn, or of each gate of a gru or lstm. Default: orthogonal."
+    embedding_dropout: Fraction = Field(
+        0.0, description="Share of the features of the embedding dropped while training, for all tokens alike."
     )
-    dropout: Fraction = Field(0.0, description="Share dropped while training: of the inputs of a cell, or of the output layer of others.")
-    recurrent_dropout: Fraction = Field(0.0, description="Share of the cell's recurrent inputs dropped while training.")
+    dropout: Fraction = Field(0.0, description="Share of the inputs of each recurrent cell dropped while training.")
+    recurrent_dropout: Fraction = Field(0.0, description="Share of the recurrent inputs of each cell dropped while training.")
+    output_dropout: Fraction = Field(0.0, description="Share of the inputs of the output layer dropped while training.")
+    initializers: Initializers = Field(default_factory=lambda: Initializers(), description="How the weights begin.")
+    regularizers: Regularizers = Field(default_factory=lambda: Regularizers(), description="What is added to the training loss.")
+    constraints: Constraints = Field(default_factory=lambda: Constraints(), description="What must hold of the weights.")
 
     @property
     def is_recurrent(self) -> bool:
         """Whether a cell goes through the document step by step."""
         return self.type in RECURRENT_TYPES
 
+    @property
+    def draws_random(self) -> bool:
+        """Whether training drops out anything."""
+        return any((self.embedding_dropout, self.dropout, self.recurrent_dropout, self.output_dropout))
+
+    @property
+    def ignores_padding(self) -> bool:
+        """Whether a document gives the same with any number of zeros around it; of an mlp each position has weights of its own."""
+        return self.type == "bag" or (self.mask_zero and self.type != "mlp")
+
+    @property
+    def weights(self) -> tuple[str, ...]:
+        """The kinds of weights that the layers have that read the document."""
+        if self.type == "bag":
+            return ("kernel", "bias")
+        if self.type == "mlp" and self.units is None:
+            return ("embeddings",)
+        return KINDS if self.is_recurrent else ("kernel", "bias", "embeddings")
+
     def resolved(self) -> "ClassifierModel":
         """The same model with the defaults written out that depend on its type; None is left where a key means nothing."""
-        units = self.units if self.type == "mlp" else self.units or DEFAULT_UNITS
-        keys: dict[str, Any] = {"units": units}
+        units = self.units if self.type in ("mlp", "bag") else self.units or DEFAULT_UNITS
+        keys: dict[str, Any] = {
+            "units": units,
+            "initializers": self.initializers.resolved(self.weights),
+            "constraints": self.constraints.resolved(),
+        }
+        if self.type != "bag":
+            keys["embedding_dim"] = self.embedding_dim or DEFAULT_EMBEDDING_DIM
         if self.type == "conv":
-            keys["kernel_size"] = self.kernel_size or DEFAULT_KERNEL_SIZE
+            keys |= {"kernel_sizes": self.kernel_sizes or list(DEFAULT_KERNEL_SIZES), "pooling": self.pooling or "max"}
+        elif units is not None:
+            keys["layers"] = self.layers or 1
         if units is not None:
             keys["activation"] = self.activation or ("tanh" if self.is_recurrent else "relu")
         if self.is_recurrent:
-            keys["recurrent_initializer"] = self.recurrent_initializer or "orthogonal"
+            keys["pooling"] = self.pooling or "last"
+        if self.type in GATED_TYPES:
+            keys["recurrent_activation"] = self.recurrent_activation or "sigmoid"
         return self.model_copy(update=keys)
 
 
@@ -73,12 +131,17 @@ class LanguageModel(Section):
 
     task: Literal["language-model"] = Field(description="What the model does.")
     type: Literal["lstm"] = Field(description="The recurrent cell.")
-    window: Annotated[int, Field(ge=1)] = Field(description="Tokens of one training step in each row; the state goes on to the next.")
-    embedding_dim: Annotated[int, Field(ge=1)] = Field(42, description="Features of a token.")
-    embedding_normalization: Literal["none", "batch"] = Field("batch", description="Normalisation of the embedded tokens.")
-    units: Annotated[int, Field(ge=1)] = Field(256, description="Features of the recurrent state.")
+    window: Count = Field(description="Tokens of one training step in each row; the state goes on to the next.")
+    embedding_dim: Count = Field(42, description="Features of a token.")
+    embedding_normalization: Normalization = Field("batch", description="Normalisation of the embedded tokens.")
+    units: Count = Field(256, description="Features of the recurrent state.")
     dropout: Fraction = Field(0.0, description="Share of the cell's inputs dropped while training.")
     recurrent_dropout: Fraction = Field(0.0, description="Share of the cell's recurrent inputs dropped while training.")
+
+    @property
+    def draws_random(self) -> bool:
+        """Whether training drops out anything."""
+        return any((self.dropout, self.recurrent_dropout))
 
 
 Model = Annotated[ClassifierModel | LanguageModel, Field(discriminator="task")]

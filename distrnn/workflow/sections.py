@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import Field
 
 from distrnn.workflow.data_sections import CORPUS_SOURCES, DOCUMENT_SOURCES, FILE_SOURCES, TABLE_SOURCES, Data, Tokenizer
-from distrnn.workflow.model_sections import RECURRENT_TYPES, ClassifierModel, LanguageModel, Model
+from distrnn.workflow.model_sections import GATED_TYPES, RECURRENT_TYPES, ClassifierModel, LanguageModel, Model
 from distrnn.workflow.register_sections import Promote, PromotionRule, Register
 from distrnn.workflow.section import Name, Section
 from distrnn.workflow.sweep_sections import Sweep
@@ -28,6 +28,7 @@ __all__ = [
     "CORPUS_SOURCES",
     "DOCUMENT_SOURCES",
     "FILE_SOURCES",
+    "GATED_TYPES",
     "RECURRENT_TYPES",
     "TABLE_SOURCES",
     "ClassifierModel",

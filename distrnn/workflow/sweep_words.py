@@ -28,5 +28,7 @@ def label(values: Mapping[str, Any], grid: Mapping[str, Sequence[Any]]) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value of the grid as it is written in a workflow; none means the default."""
+    """A value of the grid as it is written in a workflow, a section by its values; none means the default."""
+    if isinstance(value, Mapping):
+        return " ".join(map(shown, value.values()))
     return value if isinstance(value, str) else "default" if value is None else show(value)

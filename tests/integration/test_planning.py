@@ -64,6 +64,27 @@ def test_a_gate_on_a_label_that_the_data_does_not_have_is_refused_before_trainin
     assert str(caught.value) == f"{file}: key {key!r}: expected one of negative, positive. Received: neutral"
 
 
+def test_words_without_their_order_are_for_a_bag(repo_root: Path) -> None:
+    file = repo_root / "workflows/quickstart-reviews.yaml"
+    with pytest.raises(WorkflowError) as caught:
+        plan(file, {"data.tokenizer.layout": "bag"})
+    assert str(caught.value) == (
+        f"{file}: key 'data.tokenizer.layout': expected sequence for model.type lstm, which reads tokens in their order. Received: bag"
+    )
+    bag = {"type": "bag", "sequence_length": 60, "units": 16}
+    words = {"data.tokenizer.layout": "bag", "data.tokenizer.vocabulary_size": 1000}
+    assert plan(file, {"model": bag, **words})["parameters"]["layers"] == {"words": 16_000, "words_bias": 16, "output": 17}
+
+
+def test_the_plan_of_the_smallest_lesson_counts_its_parameters(repo_root: Path, tmp_path: Path) -> None:
+    for folder, text in (("train/pos", "good"), ("train/neg", "bad"), ("test/pos", "well"), ("test/neg", "poor")):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "0_9.txt").write_text(text)
+    document = plan(repo_root / "workflows/imdb-simple-rnn-tiny.yaml", {"data.path": str(tmp_path)})
+    assert document["parameters"]["layers"] == {"embedding": 1_000_000, "simple_rnn": 280, "output": 6}
+    assert document["parameters"]["total"] == 1_000_286
+
+
 def test_a_plan_says_what_would_happen(repo_root: Path) -> None:
     document = plan(repo_root / "workflows/quickstart-reviews.yaml", ["scaling.device=cpu", "scaling.cpus_per_worker=1"])
     assert (document["dataset"]["cache"], document["dataset"]["chunks"]) == ("miss", 10)

@@ -1,6 +1,5 @@
 """The formulas for matrix products against the products in TensorFlow's own graph of a step, and the machine's rate against a stopwatch."""
 
-import functools
 import math
 import time
 from typing import Any
@@ -9,7 +8,7 @@ import keras
 import pytest
 import tensorflow as tf
 
-from distrnn.models import KERAS_LAYERS, build_classifier, build_language_model
+from distrnn.models import build_classifier, build_language_model
 from distrnn.training.matrix_rate import matrix_rate, matrix_rate_of_all
 from distrnn.training.model_facts import GATES
 from distrnn.training.plan import Placement
@@ -19,12 +18,15 @@ from distrnn.workflow.sections import ClassifierModel, LanguageModel
 pytestmark = pytest.mark.usefixtures("two_devices")
 
 ROWS, LENGTH, FEATURES, UNITS, VOCABULARY = 2, 9, 4, 6, 30
-UNROLLED = {name: functools.partial(layer, unroll=True) for name, layer in KERAS_LAYERS.items()}
 CONVOLUTIONS = ("Conv2D", "Conv2DBackpropInput", "Conv2DBackpropFilter")
 
 
 def operations(model: keras.Model) -> int:
     """Floating point operations of all matrix products and convolutions in the graph of a gradient, ROWS rows, steps unrolled."""
+    for layer in model.layers:
+        for cell in (getattr(layer, "forward_layer", layer), getattr(layer, "backward_layer", layer)):
+            if isinstance(cell, keras.layers.RNN):
+                cell.unroll = True
 
     @tf.function(input_signature=[tf.TensorSpec([ROWS, LENGTH], tf.int32)], autograph=False)
     def gradient(tokens: Any) -> Any:
@@ -35,9 +37,9 @@ def operations(model: keras.Model) -> int:
     return sum(products(operation) for operation in gradient.get_concrete_function().graph.get_operations())
 
 
-def of_initial_states(kind: str) -> int:
-    """The one product that a real step need not make: nobody asks for the gradient of the states that a row begins with."""
-    return 2 * ROWS * UNITS * GATES.get(kind, 0) * UNITS
+def of_initial_states(kind: str, cells: int = 1) -> int:
+    """The one product of each cell that a real step need not make: nobody asks for the gradient of the states that a row begins with."""
+    return cells * 2 * ROWS * UNITS * GATES.get(kind, 0) * UNITS
 
 
 def products(operation: Any) -> int:
@@ -53,18 +55,29 @@ def products(operation: Any) -> int:
 
 
 @pytest.mark.parametrize(
-    ("type_", "units"), [("simple-rnn", UNITS), ("gru", UNITS), ("lstm", UNITS), ("conv", UNITS), ("mlp", UNITS), ("mlp", None)]
+    ("type_", "keys", "cells"),
+    [
+        ("simple-rnn", {}, 1),
+        ("gru", {}, 1),
+        ("lstm", {}, 1),
+        ("lstm", {"layers": 2, "bidirectional": True, "pooling": "attention"}, 4),
+        ("conv", {}, 0),
+        ("conv", {"kernel_sizes": [3, 4]}, 0),
+        ("mlp", {"layers": 2}, 0),
+        ("mlp", {"units": None}, 0),
+        ("bag", {"layers": 2, "embedding_dim": None}, 0),
+    ],
 )
-def test_classifiers_make_the_products_that_are_counted(type_: str, units: int | None) -> None:
-    section = ClassifierModel(type=type_, sequence_length=LENGTH, embedding_dim=FEATURES, units=units)
-    model = build_classifier(section, vocabulary_size=VOCABULARY, head="logits", recurrent=UNROLLED)
-    assert operations(model) + of_initial_states(section.type) == ROWS * matrix_flops_of_row(section, VOCABULARY)
+def test_classifiers_make_the_products_that_are_counted(type_: str, keys: dict[str, Any], cells: int) -> None:
+    section = ClassifierModel(**{"type": type_, "sequence_length": LENGTH, "embedding_dim": FEATURES, "units": UNITS, **keys})
+    model = build_classifier(section, vocabulary_size=VOCABULARY, head="logits", classes=3)
+    assert operations(model) + of_initial_states(section.type, cells) == ROWS * matrix_flops_of_row(section, VOCABULARY, classes=3)
 
 
 def test_language_models_make_the_products_that_are_counted() -> None:
     section = LanguageModel(task="language-model", type="lstm", window=LENGTH, embedding_dim=FEATURES, units=UNITS)
     sizes = {"vocabulary_size": VOCABULARY, "batch": ROWS, "window": LENGTH}
-    model = build_language_model(section, **sizes, head="logits", recurrent=UNROLLED)
+    model = build_language_model(section, **sizes, head="logits")
     assert operations(model) + of_initial_states(section.type) == ROWS * matrix_flops_of_row(section, VOCABULARY)
 
 

@@ -1,5 +1,6 @@
 """A published model gives in NumPy what it gives in Keras, within 1e-5, over random shapes, masks, lengths and carried states."""
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,25 +56,88 @@ def either_padding(generator: np.random.Generator, rows: int, length: int) -> np
     return np.concatenate([padded(generator, rows, length, padding) for padding in ("pre", "post")])
 
 
+RECURRENT = ("simple-rnn", "gru", "lstm")
+BOTH = {"layers": 2, "bidirectional": True}
 KINDS = [
+    ("mlp", {"units": None}),
     ("mlp", {}),
-    ("mlp", {"units": 9}),
-    ("mlp", {"units": 9, "activation": "tanh"}),
-    *((cell, {"units": 11, "activation": activation}) for cell in ("simple-rnn", "gru", "lstm") for activation in ("tanh", "relu")),
-    ("conv", {"units": 9}),
-    ("conv", {"units": 9, "activation": "tanh", "kernel_size": 4}),
+    ("mlp", {"activation": "tanh", "layers": 2, "embedding_normalization": "layer"}),
+    *((cell, {"activation": activation}) for cell in RECURRENT for activation in ("tanh", "relu")),
+    ("simple-rnn", {**BOTH, "pooling": "mean"}),
+    ("gru", {**BOTH, "pooling": "max"}),
+    ("lstm", {**BOTH, "pooling": "attention"}),
+    ("lstm", {**BOTH, "embedding_normalization": "layer"}),
+    ("gru", {"layers": 3, "activation": "relu", "pooling": "max"}),
+    ("gru", {"recurrent_activation": "hard-sigmoid"}),
+    ("lstm", {"recurrent_activation": "hard-sigmoid", "activation": "relu"}),
+    ("gru", {"embedding_normalization": "batch"}),
+    ("conv", {}),
+    ("conv", {"activation": "tanh", "kernel_sizes": [4]}),
+    *(("conv", {"kernel_sizes": [3, 4, 5], "activation": "tanh", "pooling": pooling}) for pooling in ("max", "mean", "attention")),
+    ("bag", {"units": None}),
+    ("bag", {}),
+    ("bag", {"activation": "tanh", "layers": 2}),
 ]
 
 
-@pytest.mark.parametrize("mask_zero", [False, True])
-@pytest.mark.parametrize(("kind", "keys"), KINDS)
-def test_a_classifier_predicts_the_same(tmp_path: Path, kind: str, keys: dict[str, Any], mask_zero: bool) -> None:
-    section = ClassifierModel(type=kind, sequence_length=14, mask_zero=mask_zero, embedding_dim=6, dropout=0.2, **keys)
-    model = build_classifier(section, vocabulary_size=VOCABULARY, head="probabilities")
+def section(kind: str, **keys: Any) -> ClassifierModel:
+    """A small model of a kind that drops out whatever it can."""
+    sizes = {
+        "type": kind,
+        "sequence_length": 14,
+        "units": 9,
+        "output_dropout": 0.0 if (kind, keys.get("units", 9)) == ("bag", None) else 0.2,
+    }
+    if kind in RECURRENT:
+        sizes |= {"dropout": 0.2, "recurrent_dropout": 0.2}
+    if kind != "bag":
+        sizes |= {"embedding_dim": 6, "embedding_dropout": 0.2}
+    return ClassifierModel.model_validate({**sizes, **keys})
+
+
+@pytest.mark.parametrize(
+    ("kind", "keys"),
+    [
+        (kind, {**keys, "mask_zero": mask_zero})
+        for kind, keys in KINDS
+        for mask_zero in (False, True)
+        if not mask_zero or (kind != "bag" and keys.get("embedding_normalization") != "batch")
+    ],
+)
+def test_a_classifier_predicts_the_same(tmp_path: Path, kind: str, keys: dict[str, Any]) -> None:
+    classes = 3 if "pooling" in keys or kind == "bag" else 2
+    model = build_classifier(section(kind, **keys), vocabulary_size=VOCABULARY, head="probabilities", classes=classes)
     network = published(model, tmp_path, 1)
     tokens = either_padding(np.random.default_rng(2), 300, 14)
 
     np.testing.assert_allclose(network.predict(tokens), model.predict_on_batch(tokens), rtol=0, atol=TOLERANCE)
+
+
+@given(
+    kind=st.sampled_from([*RECURRENT, "conv"]),
+    mask_zero=st.booleans(),
+    activation=st.sampled_from(["tanh", "relu"]),
+    pooling=st.sampled_from(["max", "mean", "attention"]),
+    both=st.booleans(),
+    layers=st.integers(1, 2),
+    sizes=st.lists(st.integers(1, 6), min_size=1, max_size=3, unique=True),
+    units=st.integers(1, 5),
+    features=st.integers(1, 5),
+    length=st.integers(6, 12),
+    seed=st.integers(0, 1000),
+)
+@settings(max_examples=25, deadline=None)
+def test_any_shape_predicts_the_same(
+    kind: str, both: bool, layers: int, sizes: list[int], features: int, length: int, seed: int, **keys: Any
+) -> None:
+    own = {"kernel_sizes": sizes} if kind == "conv" else {"bidirectional": both, "layers": layers}
+    model_section = section(kind, embedding_dim=features, sequence_length=length, **own, **keys)
+    model = build_classifier(model_section, vocabulary_size=VOCABULARY, head="probabilities", any_length=True)
+    with tempfile.TemporaryDirectory() as folder:
+        network = published(model, Path(folder), seed)
+    tokens = either_padding(np.random.default_rng(seed), 6, length)
+
+    np.testing.assert_allclose(network.predict(tokens), model(tokens, training=False), rtol=0, atol=TOLERANCE)
 
 
 def swapped(array: np.ndarray, parts: int, first: int, second: int, axis: int = -1) -> np.ndarray:
@@ -88,15 +152,13 @@ ALTERATIONS = {
     "simple-rnn": ("simple_rnn", lambda arrays: {"recurrent_kernel": arrays["recurrent_kernel"].T}),
     "gru": ("gru", lambda arrays: {key: swapped(array, 3, 0, 1) for key, array in arrays.items()}),
     "lstm": ("lstm", lambda arrays: {key: swapped(array, 4, 1, 2) for key, array in arrays.items()}),
-    "conv": ("conv", lambda arrays: {"kernel": arrays["kernel"][::-1]}),
+    "conv": ("conv_5", lambda arrays: {"kernel": arrays["kernel"][::-1]}),
 }
 
 
 @pytest.mark.parametrize("kind", ALTERATIONS)
 def test_weights_in_another_order_would_be_noticed(tmp_path: Path, kind: str) -> None:
-    model = build_classifier(
-        ClassifierModel(type=kind, sequence_length=14, embedding_dim=6, units=9), vocabulary_size=VOCABULARY, head="probabilities"
-    )
+    model = build_classifier(section(kind), vocabulary_size=VOCABULARY, head="probabilities")
     published(model, tmp_path, 9)
     layer, alter = ALTERATIONS[kind]
     with np.load(tmp_path / "numpy" / "weights.npz") as stored:
@@ -113,8 +175,7 @@ def test_weights_in_another_order_would_be_noticed(tmp_path: Path, kind: str) ->
 
 @pytest.mark.parametrize("kind", ALTERATIONS)
 def test_a_mask_that_is_lost_would_be_noticed(tmp_path: Path, kind: str) -> None:
-    section = ClassifierModel(type=kind, sequence_length=14, embedding_dim=6, units=9, mask_zero=True)
-    model = build_classifier(section, vocabulary_size=VOCABULARY, head="probabilities")
+    model = build_classifier(section(kind, mask_zero=True), vocabulary_size=VOCABULARY, head="probabilities")
     published(model, tmp_path, 11)
     file = tmp_path / "numpy" / "model.json"
     file.write_text(file.read_text().replace('"mask_zero": true', '"mask_zero": false'))
@@ -125,10 +186,25 @@ def test_a_mask_that_is_lost_would_be_noticed(tmp_path: Path, kind: str) -> None
     assert difference > 1000 * TOLERANCE
 
 
-@pytest.mark.parametrize("normalization", ["none", "batch"])
+@pytest.mark.parametrize("direction", ["forward", "backward"])
+def test_directions_are_not_mistaken_for_each_other(tmp_path: Path, direction: str) -> None:
+    model = build_classifier(section("gru", bidirectional=True), vocabulary_size=VOCABULARY, head="probabilities")
+    network = published(model, tmp_path, 13)
+    layer = getattr(model.get_layer("gru"), f"{direction}_layer")
+    layer.set_weights([2.0 * weight for weight in layer.get_weights()])
+    tokens = padded(np.random.default_rng(14), 50, 14, "pre")
+    assert np.abs(network.predict(tokens) - model.predict_on_batch(tokens)).max() > 1000 * TOLERANCE
+
+    (tmp_path / "again").mkdir()
+    export(model, tmp_path / "again")
+    again = Network.load(tmp_path / "again" / "numpy").predict(tokens)
+    np.testing.assert_allclose(again, model.predict_on_batch(tokens), rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("normalization", ["none", "batch", "layer"])
 def test_a_stateful_language_model_goes_on_from_window_to_window_the_same(tmp_path: Path, normalization: str) -> None:
-    section = LanguageModel(task="language-model", type="lstm", window=5, embedding_dim=7, units=11, embedding_normalization=normalization)
-    model = build_language_model(section, vocabulary_size=VOCABULARY, batch=3, window=5, head="probabilities")
+    language = LanguageModel(task="language-model", type="lstm", window=5, embedding_dim=7, units=11, embedding_normalization=normalization)
+    model = build_language_model(language, vocabulary_size=VOCABULARY, batch=3, window=5, head="probabilities")
     network = published(model, tmp_path, 3)
     tokens = np.random.default_rng(4).integers(0, VOCABULARY, (3, 15), dtype=np.int32)
     windows = np.split(tokens, 3, axis=1)
@@ -186,10 +262,18 @@ def test_a_mask_over_a_carried_state_gives_the_same(tmp_path: Path, cell: type[k
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: keras.layers.LayerNormalization(), "no NumPy form for the layer LayerNormalization"),
+        (lambda: keras.layers.LayerNormalization(scale=False), "no NumPy form for the layer LayerNormalization"),
+        (lambda: keras.layers.LayerNormalization(axis=1), "no NumPy form for the layer LayerNormalization"),
+        (lambda: keras.layers.Dense(1, use_bias=False), "no NumPy form for the layer Dense"),
+        (lambda: keras.layers.Softmax(axis=1), "no NumPy form for the layer Softmax"),
+        (lambda: keras.layers.Bidirectional(keras.layers.GRU(2), merge_mode="sum"), "no NumPy form for the layer Bidirectional"),
+        (
+            lambda: keras.layers.Bidirectional(keras.layers.GRU(2), backward_layer=keras.layers.LSTM(2, go_backwards=True)),
+            "no NumPy form for a Bidirectional of different or stateful layers",
+        ),
         (lambda: keras.layers.Conv1D(2, 3), "no NumPy form for the layer Conv1D"),
         (lambda: keras.layers.GRU(2, reset_after=False), "no NumPy form for the layer GRU"),
-        (lambda: keras.layers.LSTM(2, recurrent_activation="hard_sigmoid"), "no NumPy form for the layer LSTM"),
+        (lambda: keras.layers.LSTM(2, recurrent_activation="tanh"), "no NumPy form for the layer LSTM"),
     ],
 )
 def test_a_layer_that_numpy_would_compute_otherwise_is_not_published(tmp_path: Path, make: Callable[[], Any], message: str) -> None:

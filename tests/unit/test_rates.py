@@ -27,14 +27,20 @@ def test_operations_of_the_lesson_language_model() -> None:
         ("gru", {"units": 6}, 9 * (4 + 6) * 3 * 6 + 6),
         ("lstm", {"units": 6}, 9 * (4 + 6) * 4 * 6 + 6),
         ("lstm", {}, 9 * (4 + 128) * 4 * 128 + 128),
-        ("conv", {"units": 6, "kernel_size": 3}, 9 * 3 * 4 * 6 + 6),
+        ("lstm", {"units": 6, "layers": 2}, 9 * (4 + 6) * 4 * 6 + 9 * (6 + 6) * 4 * 6 + 6),
+        ("gru", {"units": 6, "bidirectional": True, "pooling": "attention"}, 2 * 9 * (4 + 6) * 3 * 6 + 9 * 12 + 12),
+        ("conv", {"units": 6, "kernel_sizes": [3]}, 9 * 3 * 4 * 6 + 6),
+        ("conv", {"units": 6, "kernel_sizes": [3, 4]}, 9 * 7 * 4 * 6 + 12),
         ("conv", {"units": 6}, 9 * 5 * 4 * 6 + 6),
         ("mlp", {"units": 6}, 9 * 4 * 6 + 6),
+        ("mlp", {"units": 6, "layers": 3}, 9 * 4 * 6 + 2 * 6 * 6 + 6),
         ("mlp", {}, 9 * 4),
+        ("bag", {"units": 6, "layers": 2}, 6 * 6 + 6),
+        ("bag", {}, 0),
     ],
 )
 def test_operations_of_each_type(type_: str, keys: dict[str, Any], multiplications: int) -> None:
-    model = ClassifierModel(type=type_, sequence_length=9, embedding_dim=4, **keys)
+    model = ClassifierModel(type=type_, sequence_length=9, embedding_dim=None if type_ == "bag" else 4, **keys)
     assert matrix_flops_of_row(model, 1000) == 6 * multiplications
 
 

@@ -1,22 +1,28 @@
 """A published folder from anywhere is refused with a reason unless every byte of it makes sense."""
 
+import copy
 import io
 import json
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from distrnn.errors import IntegrityError, NotFoundError
 from distrnn.runtime import Network
 from distrnn.runtime.form import MODEL_LIMIT_BYTES
-from fixtures_runtime import tiny_convolution, tiny_layers, tiny_mlp, write_form
+from fixtures_runtime import tiny_bag, tiny_convolution, tiny_layers, tiny_mlp, tiny_reader, write_form
 
 AGAIN = "Pull the model again, or publish it again."
-ORDER = "an embedding, then recurrent layers, a conv1d and a global_max_pooling1d, or a flatten, with other layers among them"
+ORDER = (
+    "an embedding, then recurrent layers with or without a pooling, convolutions with a pooling, a flatten or a bag, with other layers "
+    "among them"
+)
 NAMES = "embedding/embeddings, lstm_0/bias, lstm_0/kernel, lstm_0/recurrent_kernel, output/bias, output/kernel"
 
 
@@ -35,17 +41,18 @@ def set_key(layer: int, key: str, value: Any) -> Callable[[list[dict[str, Any]]]
     [
         (
             set_key(1, "type", "attention"),
-            "model.json layer 'lstm_0': expected a type out of embedding, batch_normalization, simple_rnn, gru, lstm, conv1d, "
-            "global_max_pooling1d, flatten, dense. Received: 'attention'.",
+            "model.json layer 'lstm_0': expected a type out of embedding, batch_normalization, layer_normalization, simple_rnn, gru, lstm, "
+            "bidirectional, conv1d, parallel, global_max_pooling1d, global_average_pooling1d, attention_pooling, flatten, bag, dense. "
+            "Received: 'attention'.",
         ),
         (
             set_key(1, "type", "gru"),
-            "model.json layer 'lstm_0': expected the keys type, name, units, return_sequences, stateful, activation. "
+            "model.json layer 'lstm_0': expected the keys type, name, units, return_sequences, stateful, activation, recurrent_activation. "
             "Received: type, name, units, return_sequences, stateful.",
         ),
         (
             set_key(1, "go_backwards", True),
-            "model.json layer 'lstm_0': expected the keys type, name, units, return_sequences, stateful, activation. "
+            "model.json layer 'lstm_0': expected the keys type, name, units, return_sequences, stateful, activation, recurrent_activation. "
             "Received: type, name, units, return_sequences, stateful, go_backwards.",
         ),
         (
@@ -61,6 +68,10 @@ def set_key(layer: int, key: str, value: Any) -> Callable[[list[dict[str, Any]]]
         (
             set_key(1, "activation", "sigmoid"),
             "model.json layer 'lstm_0': expected an activation out of tanh, relu. Received: 'sigmoid'.",
+        ),
+        (
+            set_key(1, "recurrent_activation", "tanh"),
+            "model.json layer 'lstm_0': expected a recurrent_activation out of sigmoid, hard_sigmoid. Received: 'tanh'.",
         ),
         (set_key(2, "name", "lstm_0"), "model.json: expected layers with different names. Received: 'lstm_0' twice."),
         (set_key(2, "name", None), "model.json: expected layer 2 with a 'type' and a 'name'. Received: {RECEIVED}."),
@@ -135,6 +146,156 @@ def test_layers_without_recurrence_that_make_no_sense(
     layers, weights = make()
     change(layers)
     assert refusal(write_form(tmp_path, layers, weights)) == f"{message} {AGAIN}"
+
+
+def several_widths() -> Any:
+    return tiny_convolution(more=(2,))
+
+
+def both_directions() -> Any:
+    return tiny_reader(pooling="attention_pooling")
+
+
+def set_inner(key: str, value: Any) -> Callable[[list[dict[str, Any]]], object]:
+    return lambda layers: layers[1]["cell"].__setitem__(key, value)
+
+
+@pytest.mark.parametrize(
+    ("make", "change", "message"),
+    [
+        (
+            both_directions,
+            set_key(1, "cell", [1]),
+            "model.json layer 'lstm_0': expected 'cell' of type dict. Received: [1].",
+        ),
+        (
+            both_directions,
+            set_inner("type", "bidirectional"),
+            "model.json layer 'lstm_0': expected 'cell' with a 'type' out of simple_rnn, gru, lstm. Received: {RECEIVED}.",
+        ),
+        (
+            both_directions,
+            set_inner("name", "lstm_0"),
+            "model.json layer 'lstm_0': expected 'cell' without a 'name' of its own. Received: 'lstm_0'.",
+        ),
+        (
+            both_directions,
+            set_inner("go_backwards", True),
+            "model.json layer 'lstm_0': expected the keys type, name, units, return_sequences, stateful, activation, recurrent_activation. "
+            "Received: type, units, return_sequences, stateful, activation, recurrent_activation, go_backwards, name.",
+        ),
+        (
+            both_directions,
+            set_inner("return_sequences", False),
+            "model.json layer 'lstm_0': expected return_sequences true before a pooling. Received: false.",
+        ),
+        (
+            both_directions,
+            lambda layers: layers.insert(2, {**layers[3], "name": "between"}),
+            f"model.json: expected {ORDER}. Received: embedding, bidirectional, dense, attention_pooling, dense.",
+        ),
+        (
+            both_directions,
+            lambda layers: layers.insert(1, {"type": "global_max_pooling1d", "name": "first"}),
+            f"model.json: expected {ORDER}. Received: embedding, global_max_pooling1d, bidirectional, attention_pooling, dense.",
+        ),
+        (
+            several_widths,
+            set_key(1, "layers", []),
+            "model.json layer 'filters': expected 'layers', a list of 2 to 256 layers. Received: 0.",
+        ),
+        (
+            several_widths,
+            lambda layers: layers[1]["layers"].__setitem__(0, 3),
+            "model.json layer 'filters': expected layer 0 with a 'name' and a 'type' out of conv1d. Received: 3.",
+        ),
+        (
+            several_widths,
+            lambda layers: layers[1]["layers"][0].__setitem__("name", 3),
+            "model.json layer 'filters': expected layer 0 with a 'name' and a 'type' out of conv1d. Received: {RECEIVED}.",
+        ),
+        (
+            several_widths,
+            lambda layers: layers[1]["layers"][1].__setitem__("type", "dense"),
+            "model.json layer 'filters': expected layer 1 with a 'name' and a 'type' out of conv1d. Received: {RECEIVED}.",
+        ),
+        (
+            several_widths,
+            lambda layers: layers[1]["layers"][1].__setitem__("activation", "tanh"),
+            "model.json layer 'filters': expected layers of one activation. Received: relu, tanh.",
+        ),
+        (
+            several_widths,
+            lambda layers: layers[1]["layers"][1].__setitem__("name", "output"),
+            "model.json: expected layers with different names. Received: 'output' twice.",
+        ),
+        (
+            tiny_bag,
+            set_key(1, "units", 5),
+            "model.json layer 'words_bias': expected 4 'units', as the embedding has features. Received: 5.",
+        ),
+        (
+            tiny_bag,
+            lambda layers: layers.insert(2, {"type": "attention_pooling", "name": "pooling"}),
+            f"model.json: expected {ORDER}. Received: embedding, bag, attention_pooling, dense.",
+        ),
+    ],
+)
+def test_layers_of_layers_that_make_no_sense(
+    tmp_path: Path, make: Callable[[], Any], change: Callable[[Any], object], message: str
+) -> None:
+    layers, weights = make()
+    change(layers)
+    found = refusal(write_form(tmp_path, layers, weights))
+    before, received, after = f"{message} {AGAIN}".partition("{RECEIVED}")
+    assert found == before if not received else (found.startswith(before) and found.endswith(after))
+
+
+def places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Every list and object within a document, with each of its positions or keys."""
+    for key in range(len(value)) if isinstance(value, list) else list(value) if isinstance(value, dict) else ():
+        yield value, key
+        yield from places(value[key])
+
+
+ODD = [None, True, 0, -1, 1.5, "x", "lstm", "conv1d", "bag", [], {}, {"type": "lstm"}, [1], [[1]], 1 << 40]
+
+
+@given(
+    make=st.sampled_from([tiny_layers, tiny_bag, tiny_mlp, several_widths, both_directions]),
+    place=st.integers(0, 100),
+    value=st.sampled_from(ODD) | st.just(...),
+)
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_change_is_refused_or_does_no_harm(tmp_path: Path, make: Callable[[], Any], place: int, value: Any) -> None:
+    layers, weights = make()
+    found = list(places(layers))
+    holder, key = found[place % len(found)]
+    if value is ...:
+        del holder[key]
+    else:
+        holder[key] = copy.deepcopy(value)
+    try:
+        network = Network.load(write_form(tmp_path, layers, weights))
+    except IntegrityError:
+        return
+    assert np.isfinite(network.predict(np.array([[1, 2, 3, 0, 0, 0]]))).all()
+
+
+@pytest.mark.parametrize(
+    ("make", "key", "shape", "expected"),
+    [
+        (both_directions, "lstm_0/backward/kernel", (3, 12), "[3, 16]"),
+        (both_directions, "pooling/kernel", (4, 1), "[8, 1]"),
+        (several_widths, "conv_0/kernel", (3, 3, 4), "[2, 3, 4]"),
+        (tiny_bag, "words_bias/bias", (5,), "[4]"),
+        (lambda: tiny_reader(normalized=True), "normal/beta", (4,), "[3]"),
+    ],
+)
+def test_arrays_of_layers_of_layers(tmp_path: Path, make: Callable[[], Any], key: str, shape: tuple[int, ...], expected: str) -> None:
+    layers, weights = make()
+    folder = write_form(tmp_path, layers, {**weights, key: np.zeros(shape, "f4")})
+    assert refusal(folder) == f"weights.npz {key}: expected the shape {expected}. Received: {list(shape)}. {AGAIN}"
 
 
 @pytest.mark.parametrize(

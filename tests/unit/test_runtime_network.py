@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from distrnn.errors import DataError
 from distrnn.runtime import Network, network
-from fixtures_runtime import reference, tiny_convolution, tiny_layers, tiny_mlp, write_form
+from fixtures_runtime import reference, tiny_bag, tiny_convolution, tiny_layers, tiny_mlp, tiny_reader, write_form
 
 TOLERANCE = 1e-5
 CELLS = ("simple_rnn", "gru", "lstm")
+POOLINGS = ("global_max_pooling1d", "global_average_pooling1d", "attention_pooling")
 RECURRENT = [{"cell": "lstm"}, *({"cell": cell, "cell_activation": name} for cell in CELLS for name in ("tanh", "relu"))]
 
 
@@ -49,7 +50,50 @@ def test_predict_equals_the_reference(tmp_path: Path, cell: dict[str, str], rows
 
 
 @given(
+    cell=st.sampled_from(CELLS),
+    both=st.booleans(),
+    units=st.lists(st.integers(1, 5), min_size=1, max_size=2).map(tuple),
+    features=st.integers(1, 4),
+    pooling=st.none() | st.sampled_from(POOLINGS),
+    activation=st.sampled_from(["tanh", "relu"]),
+    recurrent_activation=st.sampled_from(["sigmoid", "hard_sigmoid"]),
+    normalized=st.booleans(),
+    mask_zero=st.booleans(),
+    rows=st.integers(1, 6),
+    steps=st.integers(1, 7),
+    seed=st.integers(0, 1000),
+)
+@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whole_documents_read_in_order_equal_the_reference(tmp_path: Path, rows: int, steps: int, seed: int, **keys) -> None:
+    layers, weights = tiny_reader(seed=seed, **keys)
+    tokens = random_tokens(rows, steps, 8, seed)
+    predicted = Network.load(write_form(tmp_path, layers, weights)).predict(tokens)
+
+    assert predicted.dtype == np.float32
+    np.testing.assert_allclose(predicted, reference(layers, weights, tokens), rtol=0, atol=TOLERANCE)
+
+
+@given(
+    units=st.integers(1, 5),
+    activation=st.sampled_from(["linear", "tanh", "relu", "sigmoid"]),
+    rows=st.integers(1, 6),
+    steps=st.integers(1, 7),
+    seed=st.integers(0, 1000),
+)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_bag_equals_the_reference(tmp_path: Path, rows: int, steps: int, seed: int, **keys) -> None:
+    layers, weights = tiny_bag(seed=seed, **keys)
+    tokens = random_tokens(rows, steps, 8, seed)
+    predicted = Network.load(write_form(tmp_path, layers, weights)).predict(tokens)
+
+    assert predicted.dtype == np.float32
+    np.testing.assert_allclose(predicted, reference(layers, weights, tokens), rtol=0, atol=TOLERANCE)
+
+
+@given(
     size=st.integers(1, 9),
+    more=st.lists(st.integers(1, 9), max_size=2).map(tuple),
+    pooling=st.sampled_from(POOLINGS),
     features=st.integers(1, 4),
     units=st.integers(1, 5),
     activation=st.sampled_from(["tanh", "relu"]),
@@ -96,7 +140,15 @@ def test_padding_changes_nothing_for_a_masked_convolution(tmp_path: Path, tokens
     np.testing.assert_allclose(model.predict(padded), model.predict(np.array([tokens])), rtol=0, atol=TOLERANCE)
 
 
-@pytest.mark.parametrize("make", [tiny_convolution, tiny_mlp])
+def several_widths(**keys):
+    return tiny_convolution(more=(2, 5), pooling="global_average_pooling1d", **keys)
+
+
+def both_directions(**keys):
+    return tiny_reader(pooling="attention_pooling", **keys)
+
+
+@pytest.mark.parametrize("make", [tiny_convolution, several_widths, tiny_mlp, tiny_reader, both_directions])
 @pytest.mark.parametrize("mask_zero", [False, True])
 def test_many_documents_read_at_once_keep_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make, mask_zero: bool) -> None:
     monkeypatch.setattr(network, "BLOCK_FLOATS", 1000)
@@ -126,12 +178,14 @@ def test_an_mlp_reads_rows_of_one_length(tmp_path: Path) -> None:
     assert str(caught.value) == "this network reads rows of 6 tokens. Received: 5"
 
 
-@pytest.mark.parametrize("make", [tiny_convolution, tiny_mlp])
+@pytest.mark.parametrize("make", [tiny_convolution, tiny_mlp, tiny_bag, tiny_reader, both_directions])
 def test_without_recurrence_there_is_no_state_to_go_on_from(tmp_path: Path, make) -> None:
     model = Network.load(write_form(tmp_path, *make()))
     with pytest.raises(DataError) as caught:
         model.step(np.array([3]), model.initial_state(1))
-    assert str(caught.value) == ("this network has no recurrent layer, so it cannot go on from a state. Give whole rows to predict.")
+    assert str(caught.value) == (
+        "this network does not read from left to right alone, so it cannot go on from a state. Give whole rows to predict."
+    )
 
 
 def test_more_rows_than_a_batch_keep_their_order(tmp_path: Path) -> None:
@@ -208,6 +262,32 @@ def test_padding_that_rows_begin_with_is_computed_once(tmp_path: Path, monkeypat
     model.predict(tokens)
 
     assert steps == [(3, 1)]
+
+
+@pytest.mark.parametrize("make", [tiny_bag, several_widths, both_directions, lambda **_: tiny_layers(mask_zero=True)])
+def test_padding_that_is_masked_is_not_computed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make) -> None:
+    keys = {} if make is tiny_bag else {"mask_zero": True}
+    model = Network.load(write_form(tmp_path, *make(**keys)))
+    tokens = np.array([[0, 0, 0, 5, 6, 0, 0], [0, 0, 5, 0, 3, 0, 0], [0, 0, 0, 0, 5, 0, 0]])
+    spans = []
+    forward = Network.forward
+    monkeypatch.setattr(Network, "forward", lambda self, tokens, state: spans.append(tokens.tolist()) or forward(self, tokens, state))
+    trimmed = model.predict(tokens)
+
+    assert spans == [[[5, 0, 3], [5, 6, 0], [5, 0, 0]]]
+    np.testing.assert_allclose(trimmed, forward(model, tokens, model.initial_state(3))[0], rtol=0, atol=TOLERANCE)
+
+
+def test_long_and_short_documents_are_computed_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "MAX_ROWS", 2)
+    model = Network.load(write_form(tmp_path, *both_directions(mask_zero=True)))
+    tokens = np.array([[5, 0, 0, 0], [5, 6, 3, 1], [5, 6, 0, 0], [2, 1, 4, 3]])
+    shapes = []
+    forward = Network.forward
+    monkeypatch.setattr(Network, "forward", lambda self, tokens, state: shapes.append(tokens.shape) or forward(self, tokens, state))
+    model.predict(tokens)
+
+    assert shapes == [(2, 4), (2, 2)]
 
 
 def test_no_rows_give_no_rows(tmp_path: Path) -> None:

@@ -134,7 +134,8 @@ def test_too_many_combinations(plan_of, workflow_file):
 
 
 def test_section_without_a_grid(plan_of, workflow_file):
-    expected = "a mapping from values to a list of 1 or more, each a text, or an integer, or a number, or true or false"
+    scalar = "a text, or an integer, or a number, or true or false"
+    expected = f"a mapping from values to a list of 1 or more, each {scalar}, or a mapping from values to {scalar}"
     message = f"{workflow_file}: key 'sweep.grid': expected {expected}; the key is required. Received: nothing"
     assert refused(WorkflowError, plan_of, sweep={"metric": "loss"}) == message
 
@@ -169,6 +170,13 @@ def test_paths_of_the_file_are_seen_from_its_folder_and_others_from_here(plan_of
     assert plan.trials[1].loaded.workflow.data.path == str(tmp_path / "elsewhere" / "b")
 
 
+def test_a_value_may_be_a_section(plan_of):
+    tried = [None, {"type": "identity"}]
+    plan = plan_of(sweep={"grid": {"model.initializers.recurrent": tried}})
+    begin = [trial.loaded.workflow.model.initializers.recurrent for trial in plan.trials]
+    assert [one and one.type for one in begin] == [None, "identity"]
+
+
 def test_names_are_as_short_as_they_can_be():
     assert short_names(["model.units", "train.optimizer.name", "data.name", "train.seed"]) == {
         "model.units": "units",
@@ -179,7 +187,9 @@ def test_names_are_as_short_as_they_can_be():
 
 
 def test_a_combination_is_named_by_what_differs():
-    values = {"model.activation": "relu", "model.kernel_stddev": None, "model.mask_zero": True, "model.units": 5}
-    grid = {"model.activation": ["relu", "tanh"], "model.kernel_stddev": [None, 1.0], "model.mask_zero": [True, False], "model.units": [5]}
-    assert label(values, grid) == "activation=relu, kernel_stddev=default, mask_zero=true"
+    narrow = {"type": "normal", "stddev": 0.001}
+    values = {"model.activation": "relu", "model.initializers.kernel": None, "model.mask_zero": True, "model.units": 5}
+    grid = {"model.activation": ["relu", "tanh"], "model.initializers.kernel": [None, narrow], "model.mask_zero": [True, False]}
+    assert label(values, {**grid, "model.units": [5]}) == "activation=relu, kernel=default, mask_zero=true"
+    assert label({**values, "model.initializers.kernel": narrow}, grid) == "activation=relu, kernel=normal 0.001, mask_zero=true"
     assert label({"model.units": 5}, {"model.units": [5]}) == "units=5"

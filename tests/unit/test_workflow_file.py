@@ -200,18 +200,28 @@ def test_resolved_corpus_keeps_every_character_and_tests_on_a_tenth(tmp_path):
     assert data["tokenizer"] == {"level": "char", "vocabulary_size": None, **PLAIN, "case": "keep", "html": None}
 
 
+KINDS = ("kernel", "recurrent", "embeddings")
+INITIALIZERS = {
+    "kernel": {"type": "glorot-uniform", "limit": None, "stddev": None, "gain": None},
+    "recurrent": {"type": "orthogonal", "limit": None, "stddev": None, "gain": 1.0},
+    "embeddings": {"type": "uniform", "limit": 0.05, "stddev": None, "gain": None},
+}
+
+
 @pytest.mark.parametrize(
-    ("type_", "written"),
+    ("type_", "weights", "written"),
     [
-        ("mlp", {}),
-        ("simple-rnn", {"units": 128, "activation": "tanh", "recurrent_initializer": "orthogonal"}),
-        ("gru", {"units": 128, "activation": "tanh", "recurrent_initializer": "orthogonal"}),
-        ("lstm", {"units": 128, "activation": "tanh", "recurrent_initializer": "orthogonal"}),
-        ("conv", {"units": 128, "kernel_size": 5, "activation": "relu"}),
+        ("mlp", ("embeddings",), {}),
+        ("simple-rnn", KINDS, {"units": 128, "layers": 1, "pooling": "last", "activation": "tanh"}),
+        ("gru", KINDS, {"units": 128, "layers": 1, "pooling": "last", "activation": "tanh", "recurrent_activation": "sigmoid"}),
+        ("lstm", KINDS, {"units": 128, "layers": 1, "pooling": "last", "activation": "tanh", "recurrent_activation": "sigmoid"}),
+        ("conv", ("kernel", "embeddings"), {"units": 128, "kernel_sizes": [5], "pooling": "max", "activation": "relu"}),
+        ("bag", ("kernel",), {"embedding_dim": None}),
     ],
 )
-def test_resolved_model_writes_out_what_depends_on_its_type(file, type_, written):
-    model = load_workflow(file, [f"model.type={type_}"]).to_json()["model"]
+def test_resolved_model_writes_out_what_depends_on_its_type(file, type_, weights, written):
+    layout = "bag" if type_ == "bag" else "sequence"
+    model = load_workflow(file, [f"model.type={type_}", f"data.tokenizer.layout={layout}"]).to_json()["model"]
     assert model == {
         "task": "classifier",
         "type": type_,
@@ -220,15 +230,27 @@ def test_resolved_model_writes_out_what_depends_on_its_type(file, type_, written
         "truncating": "pre",
         "mask_zero": False,
         "embedding_dim": 128,
-        **dict.fromkeys(("units", "kernel_size", "activation", "kernel_stddev", "recurrent_initializer")),
-        "dropout": 0.0,
-        "recurrent_dropout": 0.0,
+        "embedding_normalization": "none",
+        "bidirectional": False,
+        **dict.fromkeys(("pretrained", "units", "layers", "kernel_sizes", "pooling", "activation", "recurrent_activation")),
+        **dict.fromkeys(("embedding_dropout", "dropout", "recurrent_dropout", "output_dropout"), 0.0),
+        "initializers": dict.fromkeys((*KINDS, "bias")) | {kind: INITIALIZERS[kind] for kind in weights},
+        "regularizers": dict.fromkeys((*KINDS, "bias")),
+        "constraints": dict.fromkeys((*KINDS, "bias")),
         **written,
     }
 
 
+def test_the_parameters_of_initializers_and_constraints_are_written_out(file):
+    changes = ["model.initializers.kernel.type=normal", "model.constraints.bias.type=max-norm"]
+    model = load_workflow(file, changes).to_json()["model"]
+    assert model["initializers"]["kernel"] == {"type": "normal", "limit": None, "stddev": 0.05, "gain": None}
+    assert model["constraints"]["bias"] == {"type": "max-norm", "max_norm": 2.0}
+
+
 def test_hidden_layer_of_an_mlp_has_an_activation(file):
-    assert load_workflow(file, ["model.type=mlp", "model.units=9"]).to_json()["model"]["activation"] == "relu"
+    model = load_workflow(file, ["model.type=mlp", "model.units=9"]).to_json()["model"]
+    assert (model["activation"], model["layers"]) == ("relu", 1)
 
 
 @given(
@@ -236,7 +258,7 @@ def test_hidden_layer_of_an_mlp_has_an_activation(file):
     validation=st.none() | st.floats(0, 0.5),
     size=st.none() | st.integers(4, 10**6),
     limit=st.none() | st.integers(1, 10**6),
-    type_=st.sampled_from(["mlp", "simple-rnn", "gru", "lstm", "conv"]),
+    type_=st.sampled_from(["mlp", "simple-rnn", "gru", "lstm", "conv", "bag"]),
     units=st.none() | st.integers(1, 500),
 )
 def test_resolved_workflow_means_the_same(case, validation, size, limit, type_, units):
@@ -244,7 +266,8 @@ def test_resolved_workflow_means_the_same(case, validation, size, limit, type_, 
     if document is CLASSIFIER:
         document = changed(changed(document, "model.type", type_), "model.units", units)
     document = changed(changed(document, "data.validation_fraction", validation), "data.limit", limit)
-    workflow = validate(changed(document, "data.tokenizer", {"level": level, "vocabulary_size": size}), "w.yaml")
+    layout = "bag" if document["model"]["type"] == "bag" else "sequence"
+    workflow = validate(changed(document, "data.tokenizer", {"level": level, "vocabulary_size": size, "layout": layout}), "w.yaml")
     again = validate(workflow.resolved().model_dump(mode="json", by_alias=True), "w.yaml")
     assert again == workflow.resolved()
     assert again.data.tokenizer.spec() == workflow.data.tokenizer.spec()

@@ -11,10 +11,12 @@ TOP_KEYS = "name, data, model, train, scaling, register, storage, sweep"
 TRAIN_KEYS = ", ".join(Train.model_fields)
 TOKENIZER_KEYS = "level, vocabulary_size, buckets, ngrams, layout, boundaries, case, html"
 CLASSIFIER_KEYS = (
-    "task, type, sequence_length, padding, truncating, mask_zero, embedding_dim, units, kernel_size, activation, kernel_stddev, "
-    "recurrent_initializer, dropout, recurrent_dropout"
+    "task, type, sequence_length, padding, truncating, mask_zero, embedding_dim, embedding_normalization, pretrained, units, layers, "
+    "bidirectional, kernel_sizes, pooling, activation, recurrent_activation, embedding_dropout, dropout, recurrent_dropout, "
+    "output_dropout, initializers, regularizers, constraints"
 )
-TYPES = "one of mlp, simple-rnn, gru, lstm, conv"
+INITIALIZERS = "zeros, ones, uniform, normal, glorot-uniform, glorot-normal, he-uniform, he-normal, orthogonal, identity"
+TYPES = "one of mlp, simple-rnn, gru, lstm, conv, bag"
 LANGUAGE_KEYS = "task, type, window, embedding_dim, embedding_normalization, units, dropout, recurrent_dropout"
 METRICS = "accuracy, auc, loss, loss_nats, bits_per_character, perplexity"
 NAME = "a name of lower-case letters, digits, '.', '_' or '-', the first a letter or digit, 63 at most"
@@ -77,7 +79,9 @@ def test_key_that_is_no_text_is_unknown():
         ("data.path", 3, "a text", "3"),
         ("model.mask_zero", "no", "true or false", '"no"'),
         ("model.type", "gruu", TYPES, '"gruu"'),
-        ("model.kernel_stddev", 0, "a number above 0", "0"),
+        ("model.initializers.kernel", "normal", "a section with the keys type, limit, stddev, gain", '"normal"'),
+        ("model.initializers.bias.type", "zero", f"one of {INITIALIZERS}", '"zero"'),
+        ("model.kernel_sizes", [], "a list of 1 or more, each an integer of at least 1", "[]"),
         ("model.task", "clasifier", "one of classifier, language-model", '"clasifier"'),
         ("model", [1], f"a section with the keys {CLASSIFIER_KEYS}", "[1]"),
         ("data.tokenizer", "word", f"a section with the keys {TOKENIZER_KEYS}", '"word"'),

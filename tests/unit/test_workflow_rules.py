@@ -350,3 +350,52 @@ def test_length_buckets_need_a_model_that_does_not_see_padding(model, message):
     changes = [(f"model.{key}", value) for key, value in {"sequence_length": 80, **model}.items()]
     refused = refusal(CLASSIFIER, *changes, ("train.length_buckets", 8))
     assert refused == f"w.yaml: key 'train.length_buckets': expected {message}"
+
+
+@pytest.mark.parametrize(
+    ("document", "changes", "problem"),
+    [
+        (LANGUAGE_MODEL, [], 'nothing for a language-model, which gives no label. Received: "validation"'),
+        (
+            CLASSIFIER,
+            [("data.validation_fraction", 0)],
+            "a validation split to choose on: set data.validation_fraction above 0. Received: data.validation_fraction 0",
+        ),
+        (
+            CLASSIFIER,
+            [("data", {"source": "csv", "path": "x.csv", "labels": ["a", "b", "c"], "validation_fraction": 0.1})],
+            "nothing for more than two labels, of which the likeliest is the answer. Received: 3 labels",
+        ),
+    ],
+)
+def test_a_threshold_is_for_two_labels_with_a_validation_split(document, changes, problem):
+    name = {"name": "mine", "threshold": "validation"}
+    assert refusal(document, ("train.early_stopping", None), *changes, ("register", name)) == (
+        f"w.yaml: key 'register.threshold': expected {problem}"
+    )
+
+
+def test_a_threshold_is_chosen_on_validation_data_only():
+    assert refusal(CLASSIFIER, ("register", {"name": "mine", "threshold": 0.4})) == (
+        "w.yaml: key 'register.threshold': expected validation. Received: 0.4"
+    )
+
+
+@pytest.mark.parametrize("key", ["train_limit", "validation_limit"])
+def test_a_stream_is_not_limited_by_documents(key):
+    assert refusal(LANGUAGE_MODEL, (f"data.{key}", 100)) == (
+        f"w.yaml: key 'data.{key}': expected nothing for a language-model, whose text is one stream: use data.limit. Received: 100"
+    )
+
+
+def test_the_documents_to_train_on_fill_a_batch():
+    assert refusal(CLASSIFIER, ("data.train_limit", 31)) == (
+        "w.yaml: key 'data.train_limit': expected at least train.global_batch_size (32). Received: 31"
+    )
+
+
+def test_without_a_validation_split_nothing_of_it_is_limited():
+    assert refusal(CLASSIFIER, ("data.validation_fraction", 0), ("data.validation_limit", 100)) == (
+        "w.yaml: key 'data.validation_limit': expected nothing without a validation split: set data.validation_fraction above 0. "
+        "Received: 100"
+    )
