@@ -125,12 +125,26 @@ def plan_blocks(document: Mapping[str, Any]) -> Iterator[Block]:
     if "workflow" in sections:
         yield "# the workflow, with everything that was left to defaults"
         yield yaml.safe_dump(sections.pop("workflow"), sort_keys=False, allow_unicode=True).rstrip()
+    stages = sections.pop("architecture", None)
     plain = {_words(key): value for key, value in sections.items() if not isinstance(value, Mapping)}
     if plain:
         yield Fields(plain)
     for key, value in sections.items():
         if isinstance(value, Mapping) and value:
             yield Fields(dict(_flat(value)), title=_words(key))
+    if stages:
+        yield Table(["model", "what it does", "output", "parameters"], drawn(stages))
+
+
+def drawn(stages: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
+    """The layers of a model as rows of a table, the way of a batch drawn at the left: layers that stand side by side branch off."""
+    rows = []
+    for position, stage in enumerate(stages):
+        follows = position + 1 < len(stages) and stages[position + 1]["beside"]
+        branch = "├─ " if follows else "└─ " if stage["beside"] else "│  " if 0 < position < len(stages) - 1 else "▼  " if position else "   "
+        shape = " × ".join(cell(size) for size in stage["output"])
+        rows.append([f"{branch}{stage['layer']}", stage["does"], shape, NOTHING if stage["parameters"] is None else stage["parameters"]])
+    return rows
 
 
 def runs_of(values: Sequence[Any]) -> str:

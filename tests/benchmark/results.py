@@ -30,58 +30,103 @@ BEGIN, END = "<!-- results: written by make results -->", "<!-- end of results -
 
 
 @dataclass(frozen=True)
-class Published:
-    """A published figure and where ours is found in the document of `run --json`."""
+class Row:
+    """A row of the table: a workflow, perhaps with other keys, and a figure of the document of `run --json`.
+
+    Attributes:
+        workflow: its name.
+        data: below the shared data.
+        figure: in words.
+        where: group and key of the figure; `best` has what is best over the epochs.
+        published: the figure to reach, in words.
+        source: who published it.
+        expected_minutes: on two cores.
+        keys: `KEY=VALUE` for `--set`.
+    """
 
     workflow: str
     data: str
     figure: str
-    group: str
-    metric: str
+    where: tuple[str, str]
     published: str
     source: str
     expected_minutes: float
+    keys: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What tells it from other rows."""
+        return " ".join((self.workflow, *self.keys))
 
 
-SYSTEMS = (
-    Published(
-        "imdb-lstm", "imdb", "test accuracy", "metrics", "accuracy", "0.81", "plain Keras after 15 epochs of the LSTM lesson, overfitted", 5
-    ),
-    Published(
-        "nietzsche-lstm", "nietzsche.txt", "training loss, nats", "train_metrics", "loss", "1.6881", "the lesson's notebook, 12 epochs", 5
-    ),
+TEST, TEST_LOSS = ("metrics", "accuracy"), ("metrics", "loss")
+VALIDATION, TRAINING = ("best", "validation_accuracy"), ("train_metrics", "loss")
+OTHER_END = ("model.padding=post", "model.truncating=post")  # zeros at the end, the first words kept: the lessons' words
+WHOLE = ("data.validation_fraction=0", "train.early_stopping=null")
+
+
+def review(workflow: str, published: str, source: str, minutes: float, *keys: str, where: tuple[str, str] = TEST) -> Row:
+    """A row about the IMDB reviews."""
+    figure = "validation accuracy, best epoch" if where == VALIDATION else "test accuracy"
+    return Row(workflow, "imdb", figure, where, published, source, minutes, keys)
+
+
+ROWS = (
+    review("imdb-embedding-mlp", "about 0.75", "the embedding lesson, validation", 1, where=VALIDATION),
+    review("imdb-embedding-mlp", "about 0.75", "the same, the other end of the review", 1, *OTHER_END, where=VALIDATION),
+    review("imdb-simple-rnn-tiny", "0.78", "the SimpleRNN lesson, loss 0.45", 2),
+    review("imdb-simple-rnn-tiny", "0.78", "the same, the other end of the review", 2, *OTHER_END),
+    review("imdb-simple-rnn", "up to 0.85", "the SimpleRNN lesson, validation", 2, where=VALIDATION),
+    review("imdb-simple-rnn", "up to 0.85", "the same, 500 words", 4, "model.sequence_length=500", where=VALIDATION),
+    review("imdb-simple-rnn-stacked", "", "no figure", 4, where=VALIDATION),
+    review("imdb-lstm", "0.81", "plain Keras after 15 epochs of the LSTM lesson, overfitted", 5),
+    review("imdb-lstm", "0.81", "the same, all 25,000 reviews for 15 epochs", 10, *WHOLE),
+    review("imdb-gru", "", "no figure", 5),
+    review("imdb-gru", "", "no figure, all 25,000 reviews for 15 epochs", 10, *WHOLE),
+    review("imdb-four-dense", "0.793", "the comparison of four, loss 0.597", 1),
+    review("imdb-four-rnn", "0.791", "the comparison of four, loss 0.495", 2),
+    review("imdb-four-lstm", "0.832", "the comparison of four, loss 0.409", 2),
+    review("imdb-four-conv", "0.792", "the comparison of four, loss 0.649", 1),
+    review("imdb-multi-hot", "0.88", "dense network over multi-hot words", 1),
+    review("imdb-bag-of-grams", "", "ours; about 0.89 for such models (Wang and Manning 2012)", 1),
+    review("imdb-cnn", "0.89", "our goal", 3),
+    review("imdb-cnn-multi", "0.90", "our goal", 5),
+    review("imdb-bigru", "0.90", "our goal", 10),
+    Row("nietzsche-lstm", "nietzsche.txt", "training loss, nats", TRAINING, "1.6881", "the lesson's notebook, 12 epochs", 5),
 )
 
 
 def main() -> None:
     """Run what is missing, then write the table."""
+    names = sorted({row.workflow for row in ROWS})
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("workflows", nargs="*", metavar="WORKFLOW", help=", ".join(system.workflow for system in SYSTEMS))
+    parser.add_argument("workflows", nargs="*", metavar="WORKFLOW", help=", ".join(names))
     parser.add_argument("--seeds", type=int, default=3)
     arguments = parser.parse_args()
-    if unknown := set(arguments.workflows) - {system.workflow for system in SYSTEMS}:
+    if unknown := set(arguments.workflows) - set(names):
         parser.error(f"no such workflow: {', '.join(sorted(unknown))}")
     if not DATA.is_dir():
         parser.error("the real data (../shared/data) is not beside this checkout")
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    chosen = [system for system in SYSTEMS if not arguments.workflows or system.workflow in arguments.workflows]
-    missing = [(system, seed) for system in chosen for seed in range(arguments.seeds) if f"{system.workflow}/{seed}" not in results]
-    print(f"{len(missing)} runs, about {sum(system.expected_minutes for system, _ in missing):.0f} minutes on two cores", flush=True)
-    for system, seed in missing:
-        print(f"{system.workflow}, seed {seed} ...", flush=True)
-        results[f"{system.workflow}/{seed}"] = run(system, seed)
+    chosen = [row for row in ROWS if not arguments.workflows or row.workflow in arguments.workflows]
+    missing = [(row, seed) for seed in range(arguments.seeds) for row in chosen if f"{row.name}/{seed}" not in results]
+    print(f"{len(missing)} runs, about {sum(row.expected_minutes for row, _ in missing):.0f} minutes on two cores", flush=True)
+    for row, seed in missing:
+        print(f"{row.name}, seed {seed} ...", flush=True)
+        results[f"{row.name}/{seed}"] = run(row, seed)
         RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
-    table = "\n".join(rows(results))
+    table = "\n".join(lines(results))
     print(table)
     text = README.read_text(encoding="utf-8")
     before, after = text[: text.index(BEGIN) + len(BEGIN)], text[text.index(END) :]
     README.write_text(f"{before}\n{table}\n{after}", encoding="utf-8")
 
 
-def run(system: Published, seed: int) -> dict[str, Any]:
+def run(row: Row, seed: int) -> dict[str, Any]:
     """One run in a home of its own; what the table needs of it."""
-    command = [sys.executable, "-m", "distrnn", "run", str(REPO / "workflows" / f"{system.workflow}.yaml"), "--json"]
-    command += ["--set", f"data.path={DATA / system.data}", "--set", f"train.seed={seed}"]
+    command = [sys.executable, "-m", "distrnn", "run", str(REPO / "workflows" / f"{row.workflow}.yaml"), "--json"]
+    for key in (f"data.path={DATA / row.data}", f"train.seed={seed}", *row.keys):
+        command += ["--set", key]
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as home:
         env = {name: value for name, value in os.environ.items() if not name.startswith("DISTRNN_")} | {"DISTRNN_HOME": home}
@@ -89,9 +134,11 @@ def run(system: Published, seed: int) -> dict[str, Any]:
     if done.returncode not in (0, REFUSED):
         sys.exit(done.returncode)
     document = json.loads(done.stdout)
+    validation = [entry["validation_accuracy"] for entry in document["history"] if entry["validation_accuracy"] is not None]
     return {
         "metrics": document["metrics"],
         "train_metrics": document["train_metrics"],
+        "best": {"validation_accuracy": max(validation, default=None)},
         "epochs": len(document["history"]),
         "minutes": round((time.perf_counter() - started) / 60, 2),
         "date": datetime.now(UTC).date().isoformat(),
@@ -100,26 +147,37 @@ def run(system: Published, seed: int) -> dict[str, Any]:
     }
 
 
-def rows(results: dict[str, Any]) -> list[str]:
+def lines(results: dict[str, Any]) -> list[str]:
     """The table in Markdown."""
-    lines = ["| workflow | figure | published | ours | seeds | epochs | minutes | date |", "|---|---|---|---|---|---|---|---|"]
-    for system in SYSTEMS:
-        found = [result for key, result in sorted(results.items()) if key.split("/")[0] == system.workflow]
+    table = ["| workflow | figure | published | ours | loss | seeds | epochs | minutes | date |", "|---|---|---|---|---|---|---|---|---|"]
+    for row in ROWS:
+        found = [results[key] for key in sorted(results) if key.rpartition("/")[0] == row.name]
         if not found:
             continue
-        values = [result[system.group][system.metric] for result in found]
-        ours = f"{statistics.mean(values):.4f}" + (f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else "")
+        ours, losses = (spread([(result[group] or {}).get(key) for result in found]) for group, key in (row.where, TEST_LOSS))
+        link = " ".join([f"[{row.workflow}](workflows/{row.workflow}.yaml)", *(f"`{key}`" for key in row.keys)])
         minutes = statistics.mean(result["minutes"] for result in found)
-        epochs = ", ".join(str(result["epochs"]) for result in found)
-        link = f"[{system.workflow}](workflows/{system.workflow}.yaml)"
+        epochs = ", ".join(dict.fromkeys(str(result["epochs"]) for result in found))
+        published = f"{row.published} ({row.source})" if row.published else row.source
         date = max(result["date"] for result in found)
-        published = f"{system.published} ({system.source})"
-        lines.append(f"| {link} | {system.figure} | {published} | **{ours}** | {len(found)} | {epochs} | {minutes:.1f} | {date} |")
+        table.append(f"| {link} | {row.figure} | {published} | **{ours}** | {losses} | {len(found)} | {epochs} | {minutes:.1f} | {date} |")
     one = next(iter(results.values()), None)
     if one:
         versions = ", ".join(f"{name} {version}" for name, version in one["versions"].items())
-        lines += ["", f"Mean ± standard deviation over the seeds; minutes from the command to its exit. {one['machine']}, {versions}."]
-    return lines
+        table += [
+            "",
+            "Mean ± standard deviation over the seeds; the loss is that of the test split, in nats; minutes from the command to its exit. "
+            f"{one['machine']}, {versions}.",
+        ]
+    return table
+
+
+def spread(values: list[float | None]) -> str:
+    """Mean and standard deviation, or nothing where there is no figure."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return ""
+    return f"{statistics.mean(known):.4f}" + (f" ± {statistics.stdev(known):.4f}" if len(known) > 1 else "")
 
 
 if __name__ == "__main__":

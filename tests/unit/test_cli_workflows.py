@@ -229,7 +229,14 @@ PLAN = {
     "storage": "/storage",
     "dataset": {"cache": "miss", "reason": "the tokenizer changed", "shards": None},
     "batches": {"steps_per_epoch": 12, "learning_rates": [0.003, 0.003, 0.003, 0.0006]},
-    "parameters": {"layers": {"embedding": 8000, "lstm": 2048}, "total": 10_048},
+    "parameters": {"total": 9301},
+    "architecture": [
+        {"layer": "tokens", "does": "padding pre", "output": ["B", 60], "parameters": None, "beside": False},
+        {"layer": "embedding", "does": "vectors", "output": ["B", 60, 8], "parameters": 8000, "beside": False},
+        {"layer": "conv_2", "does": "filters", "output": ["B", 60, 4], "parameters": 500, "beside": False},
+        {"layer": "conv_3", "does": "filters", "output": ["B", 60, 4], "parameters": 800, "beside": True},
+        {"layer": "output", "does": "sigmoid", "output": ["B", 1], "parameters": 1, "beside": False},
+    ],
     "cudnn": {"usable": True, "prevented_by": []},
 }
 
@@ -248,8 +255,14 @@ def test_plan_shows_the_workflow_and_each_decision(cli, planned, workflow_file):
         "storage  /storage\n\n"
         "dataset\ncache   miss\nreason  the tokenizer changed\n\n"
         "batches\nsteps per epoch  12\nlearning rates   0.0030 (3 times), 0.0006\n\n"
-        "parameters\nlayers, embedding  8,000\nlayers, lstm       2,048\ntotal              10,048\n\n"
-        "cudnn\nusable        yes\nprevented by  –\n"
+        "parameters\ntotal  9,301\n\n"
+        "cudnn\nusable        yes\nprevented by  –\n\n"
+        "MODEL         WHAT IT DOES  OUTPUT      PARAMETERS\n"
+        "   tokens     padding pre   B × 60               –\n"
+        "│  embedding  vectors       B × 60 × 8       8,000\n"
+        "├─ conv_2     filters       B × 60 × 4         500\n"
+        "└─ conv_3     filters       B × 60 × 4         800\n"
+        "▼  output     sigmoid       B × 1                1\n"
     )
 
 
