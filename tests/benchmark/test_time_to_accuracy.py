@@ -51,8 +51,8 @@ def test_time_to_accuracy(shared_data: Path, repo_root: Path, tmp_path: Path) ->
     rows = [[name, f"{seconds[name]:.0f}", f"{accuracy[name]:.4f}", f"**{seconds[PEER] / seconds[name]:.1f}** ×"] for name in commands]
     short = "" if accuracy[OURS] >= ASKED and seconds[OURS] <= 60 * MINUTES else " Not reached."
     note = (
-        f"Asked: {ASKED} within {MINUTES:g} minutes, all included.{short} Medians of {REPEATS} rounds in turn, each from the reviews "
-        f"in parquet files to the process's exit; ours is published by then, with its report. {tables.made_on(('tensorflow', 'keras', 'ray'))}."
+        f"Asked: {ASKED} within {MINUTES:g} minutes, all included.{short} Medians of {REPEATS} rounds in turn, from the reviews in parquet "
+        f"files to the end of the process; ours is published by then, with its report. {tables.made_on(('tensorflow', 'keras', 'ray'))}."
     )
     columns = ("what", "seconds", "test accuracy", "as fast as the peer")
     tables.publish("time", [*tables.table(columns, rows), "", note], complete=REPEATS >= 3)
