@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-STAGES = ("prepare", "train", "evaluate", "register", "promote")
+STAGES = ("prepare", "label", "train", "evaluate", "register", "promote")
 
 
 @dataclass(frozen=True)

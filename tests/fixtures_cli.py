@@ -31,6 +31,9 @@ FINISHED = {
             "learning_rate": 0.003,
             "seconds": 4.2,
             "tokens_per_s": 200_000.0,
+            "samples_per_s": 4_000.0,
+            "steps": 125,
+            "data_wait_s": 0.01,
         }
     ],
     "version": {"name": "reviews", "number": 1, "digest": "sha256:" + "33" * 32, "unchanged": False},

@@ -18,6 +18,9 @@ WINDOW = 5
 EPOCHS = 2
 TYPES = ("mlp", "simple-rnn", "gru", "lstm", "conv")
 CLASSIFIERS = {f"{kind}{', masked' if masked else ''}": {"type": kind, "mask_zero": masked} for kind in TYPES for masked in (False, True)}
+WEIGHED = "gru, weights that cost"
+COSTS = {"recurrent": {"l2": 0.02}, "embeddings": {"l1": 0.002, "l2": 0.01}}
+CLASSIFIERS[WEIGHED] = {"type": "gru", "mask_zero": True, "regularizers": COSTS}
 LANGUAGE = "stateful lstm, batch normalisation"
 CASES = (*CLASSIFIERS, LANGUAGE)
 

@@ -8,6 +8,9 @@ import numpy as np
 
 from distrnn.client import Classifier, load_folder
 from distrnn.data.dataset import Dataset
+from distrnn.data.pretrained import coverage_to_json
+from distrnn.data.reader import ShardReader
+from distrnn.data.subsets import limit_of, open_split
 from distrnn.evaluation import metrics
 from distrnn.evaluation.calibration import calibration
 from distrnn.evaluation.threshold import choose_threshold
@@ -37,7 +40,7 @@ def describe(workflow: Workflow, dataset: Dataset, result: Outcome, folder: Path
     rules.write(folder)
     chosen = None
     if workflow.register_ is not None and workflow.register_.threshold == "validation":
-        chosen = _choose_threshold(dataset, folder)
+        chosen = _choose_threshold(open_split(dataset, workflow, "validation"), folder)
         rules = replace(rules, threshold=chosen["threshold"])
         rules.write(folder)
     threshold = THRESHOLD if rules.threshold is None else rules.threshold
@@ -50,11 +53,19 @@ def describe(workflow: Workflow, dataset: Dataset, result: Outcome, folder: Path
             "threshold": chosen,
             "labels": list(dataset.manifest.labels),
             "parameters": result.parameters,
-            "splits": {name: {"rows": split.rows, "tokens": split.tokens} for name, split in dataset.manifest.splits.items()},
+            "splits": _splits(workflow, dataset),
+            "pretrained": coverage_to_json(result.coverage) if result.coverage else None,
             "throughput": throughput(result.history, result.matrix_share),
         },
         "seconds": result.seconds,
     }
+
+
+def _splits(workflow: Workflow, dataset: Dataset) -> dict[str, dict[str, int]]:
+    """Documents and tokens of each split that the run used."""
+    splits: dict[str, Any] = dict(dataset.manifest.splits)
+    splits |= {name: open_split(dataset, workflow, name) for name in splits if limit_of(workflow, name) is not None}
+    return {name: {"rows": split.rows, "tokens": split.tokens} for name, split in splits.items()}
 
 
 def preprocessing(workflow: Workflow, dataset: Dataset) -> Preprocessing:
@@ -74,9 +85,9 @@ def preprocessing(workflow: Workflow, dataset: Dataset) -> Preprocessing:
     return Preprocessing(task="language-model", vocabulary=vocabulary, sample_prompt=prompt)
 
 
-def _choose_threshold(dataset: Dataset, folder: Path) -> dict[str, Any]:
+def _choose_threshold(reader: ShardReader, folder: Path) -> dict[str, Any]:
     """The threshold that does best on the validation split; the published model is asked, as whoever downloads it asks it."""
-    model, reader = load_folder(folder), dataset.reader("validation")
+    model = load_folder(folder)
     if not isinstance(model, Classifier):
         raise AssertionError("the workflow's rules allow a threshold for classifiers only")
     rules = model.preprocessing

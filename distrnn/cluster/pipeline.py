@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distrnn.client import load_folder
-from distrnn.cluster import gate, lineage, metrics, preprocess, record
+from distrnn.cluster import gate, lineage, metrics, preprocess, pseudo_labelling, record
 from distrnn.cluster.interrupts import Interrupts
 from distrnn.cluster.planning import check_trainable, names_file, place_workflow, require_shared, storage_of
 from distrnn.cluster.preprocess import PreparedDataset
@@ -21,6 +21,8 @@ from distrnn.cluster.record import Options
 from distrnn.cluster.result import RunResult, Stopwatch
 from distrnn.cluster.session import ray_session
 from distrnn.cluster.train_job import TrainJob, train_on_ray
+from distrnn.data.inputs import Inputs
+from distrnn.data.pretrained import digest_of, pretrained_of
 from distrnn.data.sources import open_source
 from distrnn.embeddings import ModelVectors
 from distrnn.errors import InterruptedRunError, UsageError
@@ -107,7 +109,7 @@ def run_workflow(
         else:
             document = record.start(runs, loaded, options, run_id)
             stack.enter_context(record.held(runs, document["run_id"]))
-        result = _Run(loaded, runs, target, document, progress, resumed=resume is not None).recorded(options)
+        result = _Run(loaded, runs, target, document, progress, options, resumed=resume is not None).recorded()
     metrics.write_result(result)
     return result
 
@@ -148,19 +150,20 @@ class _Run:
         registry: Registry | None,
         document: dict[str, Any],
         progress: Progress,
+        options: Options,
         *,
         resumed: bool,
     ) -> None:
         self.loaded, self.workflow, self.runs, self.store = loaded, loaded.workflow, runs, runs.store
         self.registry, self.document, self.progress, self.resumed = registry, document, progress, resumed
         self.run_id: str = document["run_id"]
-        self.interrupts, self.watch = Interrupts(), Stopwatch()
+        self.options, self.interrupts, self.watch = options, Interrupts(), Stopwatch()
 
-    def recorded(self, options: Options) -> RunResult:
+    def recorded(self) -> RunResult:
         """All stages; the record says how they ended."""
         try:
             with self.interrupts.handled():
-                result = self._execute(options)
+                result = self._execute()
         except BaseException as error:
             if not isinstance(error, InterruptedRunError):
                 metrics.write_failure(self.workflow.name)
@@ -168,8 +171,10 @@ class _Run:
         self.runs.save(self.run_id, {**self.document, **result.to_json(), "status": "finished"})
         return result
 
-    def _execute(self, options: Options) -> RunResult:
+    def _execute(self) -> RunResult:
         check_trainable(self.workflow, open_source(self.workflow).labels)
+        if section := self.workflow.train.pseudo_labels:
+            self._registry_of_teacher().resolve(section.teacher)
         with contextlib.ExitStack() as stack:
             temporary = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="distrnn-run-")))
             folder = temporary / "model"
@@ -177,21 +182,40 @@ class _Run:
             log_file = stack.enter_context(record.log_file(self.runs, self.run_id, temporary))
             with contextlib.ExitStack() as ray_stack:
                 with self.watch.stage("start"):
-                    nodes = ray_stack.enter_context(ray_session(options.address, str(log_file)))
-                alone = require_shared(self.workflow, nodes, options.address, self._places(), options.shared_filesystem)
+                    nodes = ray_stack.enter_context(ray_session(self.options.address, str(log_file)))
+                alone = require_shared(self.workflow, nodes, self.options.address, self._places(), self.options.shared_filesystem)
                 placement = place_workflow(self.workflow, nodes)
                 with self.watch.stage("prepare"):
                     prepared = preprocess.prepare(self.loaded, store=self.store, progress=self.progress)
                 self.document = record.with_dataset(self.runs, self.document, prepared.fingerprint)
+                beside = self._read_beside(prepared)
                 outcome = self._train(placement, prepared, folder, str(log_file) if alone else None)
-            return self._finish(outcome, placement, prepared, folder)
+            return self._finish(outcome, placement, prepared, folder, beside)
 
     def _places(self) -> dict[str, str]:
         registry = {"--registry": self.registry.url} if self.registry else {}
         return {"storage.root": self.store.url, **registry}
 
+    def _read_beside(self, prepared: PreparedDataset) -> dict[str, Any]:
+        """Record what training reads beside the dataset, and say where it comes from."""
+        if (vectors := pretrained_of(self.workflow)) and (digest := digest_of(self.workflow)):
+            self.document = record.with_vectors(self.runs, self.document, vectors.path, digest)
+        if self.workflow.train.pseudo_labels is None:
+            return {"vectors": self.document.get("vectors")}
+        with self.watch.stage("label"):
+            teacher = (self.document.get("pseudo_labels") or {}).get("teacher")
+            registry = self._registry_of_teacher()
+            labelled = pseudo_labelling.label(self.workflow, prepared.dataset, registry, self.progress, teacher=teacher)
+        self.document = record.with_pseudo_labels(self.runs, self.document, labelled.name, labelled.teacher)
+        return {"vectors": self.document.get("vectors"), "pseudo_labels": labelled.origin}
+
+    def _registry_of_teacher(self) -> Registry:
+        return self.registry or Registry(self.options.registry)
+
     def _train(self, placement: Placement, prepared: PreparedDataset, folder: Path, log_file: str | None) -> dict[str, Any]:
-        job = TrainJob(self.loaded.to_json(), self.store.url, prepared.fingerprint, placement, f"runs/{self.run_id}", log_file)
+        inputs = Inputs(self.document.get("vectors"), (self.document.get("pseudo_labels") or {}).get("name"))
+        folder_of_run = f"runs/{self.run_id}"
+        job = TrainJob(self.loaded.to_json(), self.store.url, prepared.fingerprint, placement, folder_of_run, log_file, inputs)
         started = time.perf_counter()
         outcome = None
         try:
@@ -215,10 +239,12 @@ class _Run:
         self.watch.seconds |= {"train": round(elapsed - evaluated, 3), "evaluate": round(evaluated, 3)}
         return outcome
 
-    def _finish(self, outcome: dict[str, Any], placement: Placement, prepared: PreparedDataset, folder: Path) -> RunResult:
+    def _finish(
+        self, outcome: dict[str, Any], placement: Placement, prepared: PreparedDataset, folder: Path, beside: Mapping[str, Any]
+    ) -> RunResult:
         last = outcome["history"][-1]
         figures = {"metrics": outcome["metrics"], "train_metrics": {"loss": last["loss"], "accuracy": last["accuracy"]}}
-        origin = lineage.of_run(self.loaded, prepared, self.run_id, placement)
+        origin = lineage.of_run(self.loaded, prepared, self.run_id, placement, beside)
         labels = list(prepared.dataset.manifest.labels)
         size = {"parameters": outcome["details"]["parameters"]}
         chosen = outcome["details"].get("threshold")
@@ -237,6 +263,7 @@ class _Run:
             seconds=self.watch.seconds,
         )
         details = {**outcome["details"], "device": placement.device, "replicas": placement.replicas, "workflow": self.loaded.to_json()}
+        details |= {"pseudo_labels": beside.get("pseudo_labels")}
         with self.watch.stage("report"):
             if isinstance(self.workflow.model, LanguageModel):
                 details["sample"] = _sample(folder, self.workflow.train.seed)

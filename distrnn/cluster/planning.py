@@ -7,11 +7,13 @@ from typing import Any, NoReturn
 
 from distrnn.cluster.session import local_resources, ray_session
 from distrnn.data.lookup import Lookup, lookup
+from distrnn.data.pretrained import check_vectors, coverage_to_json, digest_of, pretrained_of, read_vectors
 from distrnn.errors import WorkflowError
 from distrnn.storage import Store, default_storage, open_store
 from distrnn.training import plan as decide
+from distrnn.training.architecture import architecture
 from distrnn.training.kernel_plan import kernels_for
-from distrnn.training.model_facts import cudnn_obstacles, parameter_counts
+from distrnn.training.model_facts import cudnn_obstacles
 from distrnn.training.plan import Placement
 from distrnn.training.schedules import learning_rate
 from distrnn.workflow import ClassifierModel, LoadedWorkflow, Workflow, load_workflow
@@ -65,7 +67,9 @@ def require_shared(
         WorkflowError: a place is local; names its key.
     """
     alone = len(nodes) == 1 and not (address or "").startswith("ray://")
+    vectors = pretrained_of(workflow)
     paths = {"data.path": workflow.data.path, "data.test_path": workflow.data.test_path, **places}
+    paths |= {"model.pretrained.path": vectors.path} if vectors else {}
     local = [(key, path) for key, path in paths.items() if path and not path.startswith("s3://")]
     if not alone and local and not shared_filesystem:
         key, path = local[0]
@@ -82,13 +86,17 @@ def check_trainable(workflow: Workflow, labels: Sequence[str]) -> None:
 
     Raises:
         WorkflowError: names the key.
+        NotFoundError: there is no such file of vectors.
+        DataError: it is no file of vectors.
     """
     classifier = isinstance(workflow.model, ClassifierModel)
     if workflow.data.tokenizer.layout == "bag" and workflow.model.type != "bag":
         _refuse("data.tokenizer.layout", f"sequence for model.type {workflow.model.type}, which reads tokens in their order", "bag")
-    if classifier and len(labels) != 2:
-        received = f"{len(labels)} labels" if labels else "documents without labels"
-        _refuse("data.labels", "two labels, which is what a classifier is trained on", f"{received}. distrnn prepare takes them")
+    if classifier and not labels:
+        _refuse("data.labels", "labels, which a classifier is trained on", "documents without labels. distrnn prepare takes them")
+    if len(labels) > 2 and workflow.register_ is not None and workflow.register_.threshold is not None:
+        _refuse("register.threshold", "nothing for more than two labels, of which the likeliest is the answer", f"{len(labels)} labels")
+    check_vectors(workflow)
     promote = workflow.register_.promote if workflow.register_ else None
     for index, rule in enumerate(promote.gate if promote else ()):
         if promote and rule.label is not None and rule.label not in labels:
@@ -104,8 +112,10 @@ def plan(workflow_path: str | Path, overrides: Sequence[str] | Mapping[str, Any]
     """Say what `run` would do; only an address makes it speak to Ray.
 
     Returns:
-        `workflow` (resolved), `storage`, `dataset`, `batches`, `parameters`, `placement`, `kernels` (how a step is computed, and why),
-        `cudnn`: plain values. Steps and parameters are None, or upper bounds, where they depend on a dataset that is not prepared.
+        `workflow` (resolved), `storage`, `dataset`, `batches`, `parameters`, `architecture` (the layers in order, each with `layer`,
+        `does`, `output`, `parameters` and `beside`), `placement`, `kernels` (how a step is computed, and why),
+        `vectors` where `model.pretrained` names some, `cudnn`: plain values. Steps, parameters and what vectors cover are None, or upper
+        bounds, where they depend on a dataset that is not prepared.
     Raises:
         WorkflowError: a key is wrong, or the cluster cannot place the worker.
         NotFoundError: the source does not exist.
@@ -122,9 +132,10 @@ def plan(workflow_path: str | Path, overrides: Sequence[str] | Mapping[str, Any]
         "storage": store.url,
         "dataset": _dataset(found),
         "batches": _batches(workflow, placement, found),
-        "parameters": _parameters(workflow, found),
+        **_model(workflow, found),
         "placement": placement.to_json(),
         "kernels": kernels_for(workflow.model, workflow.train, placement).reason,
+        **_vectors(workflow, found),
         "cudnn": {"usable": not (obstacles := cudnn_obstacles(workflow.model)), "prevented_by": obstacles},
     }
 
@@ -141,16 +152,18 @@ def _dataset(found: Lookup) -> dict[str, Any]:
 
 
 def _batches(workflow: Workflow, placement: Placement, found: Lookup) -> dict[str, Any]:
-    batches = decide.plan_batches(workflow.train.global_batch_size, placement.all_replicas)
+    batches = decide.plan_batches(workflow.train.rows_of_step, placement.all_replicas)
     steps = None
     if found.dataset is not None:
         split = found.dataset.manifest.splits["train"]
         if isinstance(workflow.model, ClassifierModel):
-            steps = decide.classifier_steps(split.rows, batches.global_batch_size)
+            rows = min(split.rows, workflow.data.train_limit or split.rows)
+            steps = decide.classifier_steps(rows, workflow.train.global_batch_size)
         else:
             steps = decide.stream_steps(split.tokens, batches.global_batch_size, workflow.model.window)
     return {
-        "global_batch_size": batches.global_batch_size,
+        "global_batch_size": workflow.train.global_batch_size,
+        **({"rows_of_step": batches.global_batch_size} if batches.global_batch_size != workflow.train.global_batch_size else {}),
         "per_replica_batch_size": batches.per_replica_batch_size,
         "steps_per_epoch": steps,
         "epochs": workflow.train.epochs,
@@ -158,9 +171,21 @@ def _batches(workflow: Workflow, placement: Placement, found: Lookup) -> dict[st
     }
 
 
-def _parameters(workflow: Workflow, found: Lookup) -> dict[str, Any]:
+def _model(workflow: Workflow, found: Lookup) -> dict[str, Any]:
+    """Its parameters, and its layers from the tokens to the output."""
     size = found.dataset.manifest.vocabulary_size if found.dataset else found.spec.vocabulary_size
     if size is None:
-        return {"vocabulary_size": None, "exact": False, "layers": None, "total": None}
-    layers = parameter_counts(workflow.model, size)
-    return {"vocabulary_size": size, "exact": found.hit, "layers": layers, "total": sum(layers.values())}
+        return {"parameters": {"vocabulary_size": None, "exact": False, "total": None}, "architecture": None}
+    stages = [stage.to_json() for stage in architecture(workflow.model, size, len(found.source.labels))]
+    total = sum(stage["parameters"] or 0 for stage in stages)
+    return {"parameters": {"vocabulary_size": size, "exact": found.hit, "total": total}, "architecture": stages}
+
+
+def _vectors(workflow: Workflow, found: Lookup) -> dict[str, Any]:
+    """The file of vectors, and how much of the vocabulary it covers, which only a dataset that is prepared can tell."""
+    section = pretrained_of(workflow)
+    if section is None:
+        return {}
+    read = read_vectors(workflow, found.dataset) if found.dataset else None
+    known = coverage_to_json(read.coverage) if read else {"tokens": None, "found": None, "share": None, "running_share": None}
+    return {"vectors": {"path": section.path, "sha256": digest_of(workflow), "trainable": section.trainable, **known}}

@@ -10,6 +10,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from distrnn.data.pretrained import another_file
 from distrnn.errors import ConflictError, DataError, DistrnnError, InterruptedRunError, UsageError, WorkflowError
 from distrnn.runs import RunStore, new_run_id
 from distrnn.workflow import LoadedWorkflow
@@ -70,6 +71,8 @@ def start(runs: RunStore, loaded: LoadedWorkflow, options: Options, run_id: str 
         "options": asdict(options),
         "resolved_workflow": loaded.to_json(),
         "fingerprint": None,
+        "vectors": None,
+        "pseudo_labels": None,
     }
     runs.create(run_id, document)
     return document
@@ -110,6 +113,37 @@ def with_dataset(runs: RunStore, document: dict[str, Any], fingerprint: str) -> 
             "Bring the data back, or start a new run."
         )
     document = {**document, "fingerprint": fingerprint}
+    runs.save(document["run_id"], document)
+    return document
+
+
+def with_vectors(runs: RunStore, document: dict[str, Any], path: str, digest: str) -> dict[str, Any]:
+    """Record which file of vectors a run's embedding begins with.
+
+    Raises:
+        DataError: the run began with another one.
+    """
+    before = document.get("vectors")
+    if before is not None and before != digest:
+        raise another_file(path, before, digest)
+    document = {**document, "vectors": digest}
+    runs.save(document["run_id"], document)
+    return document
+
+
+def with_pseudo_labels(runs: RunStore, document: dict[str, Any], name: str, teacher: str) -> dict[str, Any]:
+    """Record which documents a run's teacher has labelled, and which version the teacher is.
+
+    Raises:
+        DataError: the run began with other documents.
+    """
+    before = document.get("pseudo_labels")
+    if before is not None and before["name"] != name:
+        raise DataError(
+            f"expected the pseudo-labelled documents that run {document['run_id']} began with ({before['name'][:12]}). "
+            f"Received: others ({name[:12]}). Bring the file of train.pseudo_labels.path back, or start a new run."
+        )
+    document = {**document, "pseudo_labels": {"name": name, "teacher": teacher}}
     runs.save(document["run_id"], document)
     return document
 

@@ -6,6 +6,7 @@ from distrnn.cluster import preprocess
 from distrnn.cluster.planning import check_trainable
 from distrnn.cluster.sweep_plan import SweepPlan
 from distrnn.data.sources import open_source
+from distrnn.errors import WorkflowError
 from distrnn.progress import Progress
 from distrnn.storage import Store
 from distrnn.workflow import LoadedWorkflow, Workflow
@@ -24,6 +25,12 @@ def check_all_trainable(plan: SweepPlan) -> None:
         if key not in labels:
             labels[key] = list(open_source(workflow).labels)
         check_trainable(workflow, labels[key])
+        if workflow.train.pseudo_labels is not None:
+            raise WorkflowError(
+                "key 'train.pseudo_labels': expected nothing in a sweep, whose trials read no registry. "
+                f"Received: teacher {workflow.train.pseudo_labels.teacher}. Sweep the other keys without it, then run with it.",
+                key="train.pseudo_labels",
+            )
 
 
 def prepare_all(plan: SweepPlan, store: Store, progress: Progress) -> list[str]:

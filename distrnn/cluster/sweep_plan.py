@@ -11,7 +11,7 @@ import yaml
 
 from distrnn.errors import UsageError, WorkflowError
 from distrnn.workflow import LoadedWorkflow, validate
-from distrnn.workflow.document import PATH_KEYS, absolute, override, parse, parse_overrides, read
+from distrnn.workflow.document import anchored, override, parse, parse_overrides, read
 from distrnn.workflow.problems import show
 from distrnn.workflow.sweep_words import label
 
@@ -126,7 +126,7 @@ def _with_sweep(document: dict[str, Any], folder: Path, grid: Grid, metric: str 
 
 def _absolute(grid: Mapping[str, Any], folder: Path) -> Grid:
     def at(key: str, value: Any) -> Any:
-        return absolute(value, folder) if tuple(str(key).split(".")) in PATH_KEYS and isinstance(value, str) else value
+        return anchored(str(key).split("."), value, folder)
 
     return {key: [at(key, value) for value in values] if isinstance(values, list) else values for key, values in grid.items()}
 

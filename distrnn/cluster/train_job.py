@@ -20,6 +20,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from distrnn.cluster.channel import Mailbox
 from distrnn.cluster.checkpoint_store import FOLDER, CheckpointStore
+from distrnn.data.inputs import NOTHING, Inputs
 from distrnn.errors import DistrnnError
 from distrnn.progress import Progress
 from distrnn.storage import filesystem, open_store
@@ -42,6 +43,7 @@ class TrainJob:
         placement: of the workers.
         run_folder: key of the run under the storage root.
         log_file: where the worker's output goes, if the workers can reach it.
+        inputs: what is read beside the dataset.
     """
 
     workflow: dict[str, Any]
@@ -50,6 +52,7 @@ class TrainJob:
     placement: Placement
     run_folder: str
     log_file: str | None
+    inputs: Inputs = NOTHING
 
 
 def train_on_ray(

@@ -124,7 +124,7 @@ class _Worker:
             model = Path(temporary, MODEL_FOLDER)
             model.mkdir()
             try:
-                result = train_and_export(workflow, dataset, self._job.placement, hooks, checkpoint, model, member)
+                result = train_and_export(workflow, dataset, self._job.placement, hooks, checkpoint, model, member, inputs=self._job.inputs)
             except Interrupted:
                 return
             name = f"{FINISHED}{self._group}"

@@ -91,6 +91,14 @@ class ShardReader:
         """The rows of several splits behind each other."""
         return cls([shard for reader in readers for shard in reader._shards], " and ".join(reader.name for reader in readers))
 
+    def only(self, rows: IntArray) -> "ShardReader":
+        """Some rows, int [n], in the order given; their tokens are copied."""
+        ends = np.cumsum(self.lengths, dtype=np.int64)[rows]
+        parts = [self.span(int(end - length), int(end)) for end, length in zip(ends, self.lengths[rows], strict=True)]
+        tokens = np.concatenate(parts or [np.zeros(0, np.int32)])
+        offsets = np.append(0, np.cumsum(self.lengths[rows], dtype=np.int64))
+        return ShardReader([ShardArrays(tokens, offsets, self.labels[rows])], self.name)
+
     @property
     def rows(self) -> int:
         """Documents, or pieces of a stream."""

@@ -31,11 +31,12 @@ class ClassifierEvaluator:
         self._forward = _compiled(self.model, compile_with_xla)
 
     def probabilities(self, reader: ShardReader) -> tuple[np.ndarray, np.ndarray]:
-        """Probability of the positive class and label of every document: float32 [N], float32 [N]."""
+        """Probability of the second of two labels, or of each of more, and label of every document: float32 [N] or [N, C], float32 [N]."""
         parts, labels = [], []
         for batch in self._task.batches(reader, batch=EVALUATION_BATCH).epoch(0):
             rows = int(batch.weights.sum())
-            parts.append(self._forward(batch.tokens).numpy()[:rows, 0])
+            found = self._forward(batch.tokens).numpy()[:rows]  # [rows, 1 or C]
+            parts.append(found[:, 0] if self._task.classes == 2 else found)
             labels.append(batch.labels[:rows])
         return np.concatenate(parts), np.concatenate(labels)
 
@@ -43,8 +44,12 @@ class ClassifierEvaluator:
         """Mean loss (nats) and accuracy of `trained` on a split."""
         variables.copy_weights(trained, self.model)
         probabilities, labels = self.probabilities(reader)
-        right = np.clip(np.where(labels > 0.5, probabilities, 1 - probabilities), SMALLEST_PROBABILITY, 1).astype(np.float64)
-        return float(-np.log(right).mean()), float(((probabilities > 0.5) == (labels > 0.5)).mean())
+        if probabilities.ndim == 1:
+            right, hits = np.where(labels > 0.5, probabilities, 1 - probabilities), (probabilities > 0.5) == (labels > 0.5)
+        else:
+            truth = labels.astype(np.int64)
+            right, hits = probabilities[np.arange(len(truth)), truth], probabilities.argmax(axis=1) == truth
+        return float(-np.log(np.clip(right, SMALLEST_PROBABILITY, 1).astype(np.float64)).mean()), float(hits.mean())
 
 
 class LanguageEvaluator:

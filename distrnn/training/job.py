@@ -2,14 +2,21 @@
 
 import time
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
+from distrnn.data.batches import Batches
 from distrnn.data.dataset import Dataset
+from distrnn.data.inputs import NOTHING, Inputs
 from distrnn.data.parts import Part
+from distrnn.data.pretrained import read_vectors
+from distrnn.data.reader import ShardReader
+from distrnn.data.subsets import open_split
+from distrnn.data.vectors import Coverage, PretrainedVectors
 from distrnn.progress import Event, log
 from distrnn.training import variables
 from distrnn.training.checkpoints import Checkpoint
@@ -18,6 +25,7 @@ from distrnn.training.export import export
 from distrnn.training.kernel_plan import kernels_for
 from distrnn.training.loop import Hooks, Trainer
 from distrnn.training.matrix_rate import matrix_rate_of_all
+from distrnn.training.mixture import is_mixed, mixed_batches
 from distrnn.training.plan import Placement, plan_batches
 from distrnn.training.rates import matrix_share
 from distrnn.training.strategy import ALONE, Member, make_strategy
@@ -30,7 +38,7 @@ class HeldOut:
     """What the published model says about the test split.
 
     Attributes:
-        probabilities: float32 [N] of a classifier, in the order of the dataset.
+        probabilities: of a classifier, in the order of the dataset: float32 [N], or [N, C] of C labels that are not two.
         labels: int [N].
         total_loss: nats, of a language model.
         tokens: predictions that loss is summed over.
@@ -52,6 +60,7 @@ class Outcome:
         parameters: weights of the published model.
         seconds: of each stage.
         matrix_share: of the devices' rate of matrix products that the last epoch made use of; None where that is not known.
+        coverage: of the vocabulary by the vectors that the embedding began with; None where it was drawn.
     """
 
     history: list[dict[str, Any]]
@@ -59,6 +68,7 @@ class Outcome:
     parameters: int
     seconds: dict[str, float]
     matrix_share: float | None
+    coverage: Coverage | None = None
 
 
 @dataclass(frozen=True)
@@ -79,7 +89,14 @@ class Trained:
 
 
 def train(
-    workflow: Workflow, dataset: Dataset, placement: Placement, hooks: Hooks, checkpoint: Checkpoint | None, member: Member = ALONE
+    workflow: Workflow,
+    dataset: Dataset,
+    placement: Placement,
+    hooks: Hooks,
+    checkpoint: Checkpoint | None,
+    member: Member = ALONE,
+    *,
+    inputs: Inputs = NOTHING,
 ) -> Trained:
     """Train to the end; the test split is not looked at.
 
@@ -90,24 +107,21 @@ def train(
         hooks: where progress, stop requests and checkpoints go; the job adds validation.
         checkpoint: where to go on, if anywhere.
         member: this worker among them.
+        inputs: what is read beside the dataset.
     Raises:
+        DataError: one of them is another one, or broken.
         DivergedError: the loss is not finite, or has exploded.
         Interrupted: a stop was requested.
     """
-    plan = plan_batches(workflow.train.global_batch_size, placement.all_replicas)
+    plan = plan_batches(workflow.train.rows_of_step, placement.all_replicas)
     strategy = make_strategy(placement, member)
-    task = make_task(workflow, dataset.vocabulary.size)
-    batches = task.training_batches(
-        dataset.reader("train"),
-        global_batch_size=plan.global_batch_size,
-        seed=workflow.train.seed,
-        part=Part(member.rank, member.workers),
-    )
+    task = make_task(workflow, dataset, read_vectors(workflow, dataset, inputs.vectors))
+    batches = _batches(workflow, dataset, task, Part(member.rank, member.workers), inputs)
     kernels = kernels_for(workflow.model, workflow.train, placement)
     log(f"kernels: {kernels.reason}")
     trainer = Trainer(task, workflow.train, plan, strategy, kernels=kernels, member=member)
-    judge = Judge(task, dataset, compile_with_xla=placement.device == "cpu")
-    hooks = replace(hooks, validate=judge.validate if workflow.validation_fraction else None)
+    judge = Judge(task, dataset, workflow, compile_with_xla=placement.device == "cpu")
+    hooks = replace(hooks, validate=judge.validate if workflow.validates else None)
     position = trainer.fit(batches, hooks, checkpoint)
     return Trained(task, trainer.model, judge, position.history)
 
@@ -120,6 +134,8 @@ def train_and_export(
     checkpoint: Checkpoint | None,
     folder: Path,
     member: Member = ALONE,
+    *,
+    inputs: Inputs = NOTHING,
 ) -> Outcome | None:
     """Train to the end, evaluate, and fill `folder` with the published forms.
 
@@ -131,14 +147,16 @@ def train_and_export(
         checkpoint: where to go on, if anywhere.
         folder: exists and is empty; worker 0 fills it.
         member: this worker among them.
+        inputs: what is read beside the dataset.
     Returns:
         what worker 0 found; None from the others.
     Raises:
+        DataError: one of them is another one, or broken.
         DivergedError: the loss is not finite, or has exploded.
         Interrupted: a stop was requested.
     """
     started = time.perf_counter()
-    trained = train(workflow, dataset, placement, hooks, checkpoint, member)
+    trained = train(workflow, dataset, placement, hooks, checkpoint, member, inputs=inputs)
     ended = time.perf_counter()
     if member.rank != 0:
         return None
@@ -150,21 +168,32 @@ def train_and_export(
     export(judge.model, folder)
     hooks.progress(Event("evaluate", 1, 1, "splits"))
     seconds = {"train": ended - started, "evaluate": time.perf_counter() - ended}
-    return Outcome(trained.history, held_out, judge.model.count_params(), seconds, share)
+    begun = trained.task.vectors if isinstance(trained.task, ClassifierTask) else None
+    return Outcome(trained.history, held_out, judge.model.count_params(), seconds, share, begun.coverage if begun else None)
+
+
+def _batches(workflow: Workflow, dataset: Dataset, task: Task, part: Part, inputs: Inputs) -> Batches:
+    """This worker's part of the batches of training."""
+    if is_mixed(workflow):
+        return mixed_batches(workflow, dataset, part, inputs.pseudo_labels)
+    reader, train = open_split(dataset, workflow, "train"), workflow.train
+    return task.training_batches(reader, global_batch_size=train.global_batch_size, seed=train.seed, part=part)
 
 
 def _matrix_share(workflow: Workflow, dataset: Dataset, placement: Placement, history: list[dict[str, Any]]) -> float | None:
     if workflow.train.length_buckets is not None:
         return None  # how long the rows were nobody has kept
     rate = matrix_rate_of_all(placement, workflow.train.precision)
-    return matrix_share(workflow.model, dataset.vocabulary.size, history[-1]["samples_per_s"], rate)
+    classes = len(dataset.manifest.labels)
+    return matrix_share(workflow.model, dataset.vocabulary.size, history[-1]["samples_per_s"], rate, classes)
 
 
-def make_task(workflow: Workflow, vocabulary_size: int) -> Task:
-    """The task that the workflow's model asks for."""
+def make_task(workflow: Workflow, dataset: Dataset, vectors: PretrainedVectors | None = None) -> Task:
+    """The task that the workflow's model asks for, with the ids and labels of a dataset."""
+    size = dataset.vocabulary.size
     if isinstance(workflow.model, ClassifierModel):
-        return ClassifierTask(workflow.model, vocabulary_size, workflow.train.length_buckets)
-    return LanguageTask(workflow.model, vocabulary_size)
+        return ClassifierTask(workflow.model, size, workflow.train.length_buckets, len(dataset.manifest.labels), vectors)
+    return LanguageTask(workflow.model, size)
 
 
 class Judge:
@@ -173,11 +202,12 @@ class Judge:
     Args:
         task: what is trained.
         dataset: with its splits.
+        workflow: says which documents of them are used.
         compile_with_xla: compile the forward pass.
     """
 
-    def __init__(self, task: Task, dataset: Dataset, *, compile_with_xla: bool) -> None:
-        self._dataset = dataset
+    def __init__(self, task: Task, dataset: Dataset, workflow: Workflow, *, compile_with_xla: bool) -> None:
+        self._dataset, self._workflow = dataset, workflow
         self._evaluator: ClassifierEvaluator | LanguageEvaluator
         if isinstance(task, ClassifierTask):
             self._evaluator = ClassifierEvaluator(task, compile_with_xla=compile_with_xla)
@@ -188,8 +218,11 @@ class Judge:
 
     def validate(self, trained: keras.Model) -> tuple[float, float]:
         """Mean loss (nats) and accuracy on the validation split."""
-        reader = self._dataset.reader("validation")
-        return self._evaluator.validate(trained, reader)
+        return self._evaluator.validate(trained, self._validation)
+
+    @cached_property
+    def _validation(self) -> ShardReader:
+        return open_split(self._dataset, self._workflow, "validation")
 
     def held_out(self, trained: keras.Model) -> HeldOut:
         """What the test split says; it selects nothing."""

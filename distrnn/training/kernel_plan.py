@@ -30,7 +30,7 @@ def kernels_for(model: ClassifierModel | LanguageModel, train: Train, placement:
         )
     else:
         network = Network(model.type, model.units, 0, model.window, rows_meet=True)
-    rows = plan_batches(train.global_batch_size, placement.all_replicas).per_replica_batch_size
+    rows = plan_batches(train.rows_of_step, placement.all_replicas).per_replica_batch_size
     return choose(
         replace(network, per_replica_rows=rows, recurrent_dropout=model.recurrent_dropout, precision=train.precision),
         device=placement.device,

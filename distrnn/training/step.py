@@ -5,11 +5,14 @@ batch has. Gradients and figures are added up over all replicas in one reduction
 every replica makes the same update, clipped, if at all, by the norm of the whole gradient. So any number of replicas takes the same step, a
 short last batch included (its missing rows weigh nothing).
 
+What large weights cost (`model.regularizers`) is added once to the mean loss of a batch, so each share of the rows adds it times the labels
+that the share has. The loss that is told is the one without it.
+
 The update is made outside of the replicas: Keras clips before it reduces when it is called within them (keras 3.15), and then each replica
 clips its own part.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,6 +76,7 @@ class Steps:
         self._task, self._model, self._optimizer, self._strategy = task, model, optimizer, strategy
         self._rows = per_replica_batch_size
         self._full_labels = per_replica_batch_size * strategy.num_replicas_in_sync * task.labels_of_row
+        self._penalised = [variable for variable in model.trainable_variables if variable.regularizer is not None]
         self._local_replicas, self._is_distributed = replicas_per_worker, strategy.num_replicas_in_sync > 1
         self.gradient: Callable[..., Any] = self._gradient_of_rows
         if kernels.compiled == "gradient":
@@ -148,11 +152,12 @@ class Steps:
         variables = [variable.value for variable in self._model.trainable_variables]
         with tf.GradientTape() as tape:
             losses, hits = self._task.loss_and_hits(labels, self._model(tokens, training=True))
-            loss = tf.reduce_sum(losses * weights)
-            scaled = self._scaled(loss / self._full_labels)
+            loss, count = tf.reduce_sum(losses * weights), tf.reduce_sum(weights)
+            penalised = loss if not self._penalised else loss + count * _penalty(self._penalised)
+            scaled = self._scaled(penalised / self._full_labels)
         gradients = [tf.convert_to_tensor(gradient) for gradient in tape.gradient(scaled, variables)]
         real_tokens = tf.cast(tf.math.count_nonzero(tokens), tf.float32)
-        return [*gradients, tf.stack([loss, tf.reduce_sum(hits * weights), tf.reduce_sum(weights), real_tokens])]
+        return [*gradients, tf.stack([loss, tf.reduce_sum(hits * weights), count, real_tokens])]
 
     def _scaled(self, loss: Any) -> Any:
         """The loss as the optimizer wants it: float16 needs a larger one, so that no gradient vanishes."""
@@ -161,6 +166,11 @@ class Steps:
     def _apply(self, gradients: Any, factor: Any) -> None:
         """Update the weights with gradients of a full batch's mean loss, times `factor` for a batch that was not full."""
         self._optimizer.apply([gradient * factor for gradient in gradients], self._model.trainable_variables)
+
+
+def _penalty(weights: Sequence[keras.Variable]) -> Any:
+    """What weights cost: float32 []. Keras' own `Model.losses` knows no weight in a stateless scope, which the parts of the rows run in."""
+    return tf.add_n([tf.cast(weight.regularizer(weight.value), tf.float32) for weight in weights])
 
 
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -94,6 +94,14 @@ class Data(Section):
         description="That many documents of each split, chosen by the seed; for a corpus, that many characters from its start, or "
         "documents where it is a table or has boundaries.",
     )
+    train_limit: Annotated[int, Field(ge=1)] | None = Field(
+        None,
+        description="Train on so many documents of the training split, chosen by the seed; the vocabulary is that of the whole split, and "
+        "the dataset stays the same. Classifiers only.",
+    )
+    validation_limit: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="Validate with so many documents of the validation split, chosen by the seed. Classifiers only."
+    )
     duplicates: Literal["keep", "exact", "near"] = Field(
         "keep",
         description="Leave out documents that stand elsewhere too, exactly or nearly, so that none of a test document is trained on. "

@@ -10,7 +10,13 @@ import yaml
 
 from distrnn.errors import NotFoundError, WorkflowError
 
-PATH_KEYS = (("data", "path"), ("data", "test_path"), ("storage", "root"))
+PATH_KEYS = (
+    ("data", "path"),
+    ("data", "test_path"),
+    ("model", "pretrained", "path"),
+    ("storage", "root"),
+    ("train", "pseudo_labels", "path"),
+)
 _TYPE_NAMES = {list: "a list", str: "a text", int: "a number", float: "a number", bool: "true or false", type(None): "nothing"}
 
 
@@ -52,7 +58,8 @@ def read(file: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         received = _TYPE_NAMES.get(type(document), type(document).__name__)
         raise WorkflowError(f"{file}: expected a mapping with the keys name, data, model, train. Received: {received}", file=str(file))
-    return _anchored(document, file.resolve().parent)
+    made: dict[str, Any] = anchored((), document, file.resolve().parent)
+    return made
 
 
 def parse(text: str) -> Any:
@@ -92,10 +99,15 @@ def parse_overrides(overrides: Sequence[str] | Mapping[str, Any]) -> Iterator[tu
 
 
 def _from_here(keys: list[str], value: Any) -> tuple[list[str], Any]:
-    if len(keys) == 1:
-        return keys, _anchored({keys[0]: value}, Path.cwd())[keys[0]]
-    is_path = tuple(keys) in PATH_KEYS and isinstance(value, str)
-    return keys, absolute(value, Path.cwd()) if is_path else value
+    return keys, anchored(keys, value, Path.cwd())
+
+
+def anchored(keys: Sequence[str], value: Any, folder: Path) -> Any:
+    """The value of a key, a section or a value, with the paths in it as seen from `folder`."""
+    for path_keys in PATH_KEYS:
+        if path_keys[: len(keys)] == tuple(keys):
+            value = _anchored_at(value, path_keys[len(keys) :], folder)
+    return value
 
 
 def absolute(path: str, folder: Path) -> str:
@@ -110,12 +122,13 @@ def _split(key: str, text: str) -> list[str]:
     return keys
 
 
-def _anchored(document: dict[str, Any], folder: Path) -> dict[str, Any]:
-    for section, key in PATH_KEYS:
-        values = document.get(section)
-        if isinstance(values, dict) and isinstance(values.get(key), str):
-            document = {**document, section: {**values, key: absolute(values[key], folder)}}
-    return document
+def _anchored_at(value: Any, keys: Sequence[str], folder: Path) -> Any:
+    """`value` with the path that stands at `keys` within it, if any does, made absolute."""
+    if not keys:
+        return absolute(value, folder) if isinstance(value, str) else value
+    if not isinstance(value, dict) or keys[0] not in value:
+        return value
+    return {**value, keys[0]: _anchored_at(value[keys[0]], keys[1:], folder)}
 
 
 def _replace(section: Any, keys: Sequence[str], value: Any, dotted: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from distrnn.errors import UsageError
 from distrnn.refs import check_alias
+from distrnn.workflow.mixture_rules import mixture_problems
 from distrnn.workflow.model_rules import model_problems
 from distrnn.workflow.problems import Problem, show
 from distrnn.workflow.sections import (
@@ -31,7 +32,7 @@ RESERVED = "an alias; latest and v<digits> name versions by themselves"
 
 def problems(workflow: Workflow) -> list[Problem]:
     """Every rule that `workflow` breaks, in the order of the sections."""
-    parts = (_data, _splits, model_problems, _train, _scaling, threshold_problems, _promotion)
+    parts = (_data, _splits, _limits, model_problems, _train, mixture_problems, _scaling, threshold_problems, _promotion)
     return [*(problem for part in parts for problem in part(workflow)), *sweep_problems(workflow.sweep)]
 
 
@@ -120,6 +121,19 @@ def _splits(workflow: Workflow) -> Iterator[Problem]:
         yield Problem("data.validation_fraction", expected, show(workflow.validation_fraction))
 
 
+def _limits(workflow: Workflow) -> Iterator[Problem]:
+    data, batch = workflow.data, workflow.train.global_batch_size
+    for key in ("train_limit", "validation_limit"):
+        value = getattr(data, key)
+        if value is not None and workflow.model.task == "language-model":
+            yield Problem(f"data.{key}", "nothing for a language-model, whose text is one stream: use data.limit", show(value))
+        elif key == "train_limit" and value is not None and value < batch:
+            yield Problem("data.train_limit", f"at least train.global_batch_size ({batch})", show(value))
+        elif key == "validation_limit" and value is not None and workflow.validation_fraction == 0.0:
+            expected = "nothing without a validation split: set data.validation_fraction above 0"
+            yield Problem("data.validation_limit", expected, show(value))
+
+
 def _train(workflow: Workflow) -> Iterator[Problem]:
     train = workflow.train
     for key in ("early_stopping", "keep_best"):
@@ -153,11 +167,12 @@ def _length_buckets(workflow: Workflow) -> Iterator[Problem]:
 
 
 def _scaling(workflow: Workflow) -> Iterator[Problem]:
-    scaling, batch = workflow.scaling, workflow.train.global_batch_size
+    scaling, batch = workflow.scaling, workflow.train.rows_of_step
     known = 1 if scaling.replicas_per_worker == "auto" else scaling.replicas_per_worker
     if batch % (known * scaling.workers):
         factors = [f"scaling.{key} ({count})" for key, count in (("workers", scaling.workers), ("replicas_per_worker", known)) if count > 1]
-        yield Problem("train.global_batch_size", f"a multiple of {' times '.join(factors)}", show(batch))
+        beside = "" if batch == workflow.train.global_batch_size else " together with the other rows of a step"
+        yield Problem("train.global_batch_size", f"a multiple of {' times '.join(factors)}{beside}", show(batch))
     if scaling.device == "cpu" and scaling.gpus_per_worker not in ("auto", 0):
         yield Problem("scaling.gpus_per_worker", "nothing or 0 with scaling.device cpu", show(scaling.gpus_per_worker))
     if scaling.device == "gpu" and scaling.gpus_per_worker == 0:

@@ -19,6 +19,7 @@ from distrnn.workflow.train_sections import (
     EarlyStopping,
     OneCycleSchedule,
     Optimizer,
+    PseudoLabels,
     Scaling,
     StepSchedule,
     Train,
@@ -40,6 +41,7 @@ __all__ = [
     "Optimizer",
     "Promote",
     "PromotionRule",
+    "PseudoLabels",
     "Register",
     "Scaling",
     "StepSchedule",
@@ -81,6 +83,11 @@ class Workflow(Section):
         if self.data.validation_fraction is None:
             return 0.0 if self.model.task == "language-model" else 0.2
         return self.data.validation_fraction
+
+    @property
+    def validates(self) -> bool:
+        """Whether each epoch is measured on the validation split, which must not be trained on then."""
+        return self.validation_fraction > 0.0 and self.train.validation_rows is None
 
     @property
     def text_column(self) -> str:

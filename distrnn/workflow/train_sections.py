@@ -49,6 +49,27 @@ class EarlyStopping(Section):
     patience: Annotated[int, Field(ge=1)] = Field(2, description="Epochs in a row without improvement after which training stops.")
 
 
+class PseudoLabels(Section):
+    """Unlabelled documents to train on as well, with the answers of a published classifier as their labels."""
+
+    teacher: Annotated[str, Field(min_length=1)] = Field(
+        description="The classifier, as a reference: NAME, NAME@ALIAS, NAME@v3. It tells the same labels apart."
+    )
+    source: Literal["csv", "jsonl", "parquet", "text"] = Field("parquet", description="Format of the documents' files.")
+    path: Annotated[str, Field(min_length=1)] = Field(
+        description="The documents, relative to this file: a file, a folder, a glob, or an s3:// URL of any of them; labels are not read."
+    )
+    text_column: Annotated[str, Field(min_length=1)] | None = Field(
+        None, description="Column or field of the text, for csv, jsonl and parquet. Default: text."
+    )
+    limit: Annotated[int, Field(ge=1)] | None = Field(None, description="Judge so many of the documents, chosen by the seed.")
+    rows: Annotated[int, Field(ge=1)] = Field(description="Such documents in each step, beside train.global_batch_size labelled ones.")
+    threshold: Annotated[float, Field(gt=0.0, lt=1.0)] | None = Field(
+        None, description="Take a document only where the likeliest label has that probability or more. Default: take all."
+    )
+    soft: bool = Field(False, description="Learn the teacher's probabilities, not the likeliest label alone.")
+
+
 class Train(Section):
     """How the model is trained."""
 
@@ -69,10 +90,16 @@ class Train(Section):
     max_time_s: Annotated[float, Field(gt=0.0)] | None = Field(
         None, description="Seconds of training, those before a resumption included, after which it ends as if that epoch were the last."
     )
+    pseudo_labels: PseudoLabels | None = Field(None, description="Learn from unlabelled documents that a teacher labels. Classifiers only.")
+    validation_rows: Annotated[int, Field(ge=1)] | None = Field(
+        None,
+        description="Documents of the validation split, with their true labels, in each step beside train.global_batch_size of the "
+        "training split; nothing is validated or selected then. For a last training of fixed length. Classifiers only.",
+    )
     length_buckets: Annotated[int, Field(ge=2, le=64)] | None = Field(
         None,
         description="Put documents of about the same length together and pad each batch to the smallest of so many lengths that holds it, "
-        "so that little of it is padding. Classifiers with model.mask_zero, except mlp, which needs one length.",
+        "so that little of it is padding. Classifiers with model.mask_zero, or a bag; not mlp, which needs one length.",
     )
     steps_per_call: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = Field(
         "auto", description="Steps that TensorFlow takes for one call from Python; auto: as many as fit into about a tenth of a second."
@@ -86,6 +113,11 @@ class Train(Section):
     )
     tensorboard: bool = Field(False, description="Write event files for TensorBoard into the run's folder.")
     max_failures: Annotated[int, Field(ge=0)] = Field(3, description="How many times a lost worker is replaced.")
+
+    @property
+    def rows_of_step(self) -> int:
+        """Rows of a step over all replicas: of the training split, of the validation split, and pseudo-labelled ones."""
+        return self.global_batch_size + (self.validation_rows or 0) + (self.pseudo_labels.rows if self.pseudo_labels else 0)
 
 
 class Scaling(Section):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from distrnn.data.mixing import Ingredient, MixedBatches
 from distrnn.data.reader import ShardArrays, ShardReader
 from distrnn.errors import DivergedError, WorkflowError
 from distrnn.progress import silent
@@ -352,3 +353,20 @@ def test_batches_of_several_lengths_train_alike_on_two_replicas() -> None:
     lengths = {batch.tokens.shape[1] for batch in task.training_batches(reader, global_batch_size=8, seed=0).epoch(0)}
     assert lengths == {16, 32}
     assert difference(trained(task, reader), trained(task, reader, replicas=2)) < TOLERANCE
+
+
+def test_batches_with_a_teachers_probabilities_train_alike_on_two_replicas() -> None:
+    """Five labelled rows of a step and three of the teacher's: the second replica has rows of both."""
+    soft = np.random.default_rng(3).random(20).astype(np.float32)
+    ingredients = [Ingredient(documents(), 5), Ingredient(documents(20), 3, labels=soft)]
+    batches = MixedBatches(ingredients, sequence_length=12, padding="pre", truncating="pre", seed=0)
+    one, two = (trained_on(batches, replicas) for replicas in (1, 2))
+    assert max(float(np.abs(a - b).max()) for a, b in zip(one, two, strict=True)) < TOLERANCE
+
+
+def trained_on(batches: MixedBatches, replicas: int) -> list[np.ndarray]:
+    task, section, placement = classifier(), Train(epochs=2, global_batch_size=8), Placement("cpu", 2, 0, replicas)
+    kernels = kernels_for(task.model, section, placement)
+    trainer = Trainer(task, section, plan_batches(8, replicas), make_strategy(placement), kernels=kernels)
+    trainer.fit(batches, Recorder().hooks())
+    return list(trainer.model.get_weights())

@@ -81,3 +81,26 @@ def test_a_run_belongs_to_one_process(runs):
     with record.held(runs, "mine"), pytest.raises(ConflictError) as caught, record.held(runs, "mine"):
         pass
     assert str(caught.value) == "run mine is in progress in another process. See: distrnn runs show mine"
+
+
+def test_the_vectors_of_a_run_are_recorded_and_no_others_taken(runs):
+    document = record.with_vectors(runs, started(runs), "/v.txt", "a" * 64)
+    assert runs.load("mine")["vectors"] == "a" * 64
+    assert record.with_vectors(runs, document, "/moved/v.txt", "a" * 64) == document
+    with pytest.raises(DataError) as caught:
+        record.with_vectors(runs, document, "/v.txt", "b" * 64)
+    assert str(caught.value) == (
+        "/v.txt: expected the vectors that this run began with (sha256 aaaaaaaaaaaa). Received: sha256 bbbbbbbbbbbb. "
+        "Bring the file back, or start a new run."
+    )
+
+
+def test_the_documents_that_a_teacher_labelled_are_recorded_and_no_others_taken(runs):
+    document = record.with_pseudo_labels(runs, started(runs), "a" * 64, "teacher@sha256:12")
+    assert runs.load("mine")["pseudo_labels"] == {"name": "a" * 64, "teacher": "teacher@sha256:12"}
+    with pytest.raises(DataError) as caught:
+        record.with_pseudo_labels(runs, document, "b" * 64, "teacher@sha256:12")
+    assert str(caught.value) == (
+        "expected the pseudo-labelled documents that run mine began with (aaaaaaaaaaaa). Received: others (bbbbbbbbbbbb). "
+        "Bring the file of train.pseudo_labels.path back, or start a new run."
+    )

@@ -186,7 +186,7 @@ def test_resolved_workflow_writes_the_dependent_defaults_out(file):
         **dict.fromkeys(("test_path", "text_column", "label_column", "labels", "document", "invalid_utf8")),
         "test_fraction": None,
         "validation_fraction": 0.2,
-        "limit": None,
+        **dict.fromkeys(("limit", "train_limit", "validation_limit")),
         "duplicates": "keep",
         "tokenizer": {"level": "word", "vocabulary_size": 20_000, **PLAIN, "case": "fold", "html": "strip"},
     }

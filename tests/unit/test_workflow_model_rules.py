@@ -172,10 +172,13 @@ def test_batch_normalization_and_a_mask_exclude_each_other():
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        (("model.pretrained.path", "s3://bucket/v.txt"), 'model.pretrained.path\': expected a file that the workers can read. Received: "s3://bucket/v.txt"'),
+        (
+            ("model.pretrained.path", "s3://bucket/v.txt"),
+            'model.pretrained.path\': expected a file that the workers can read. Received: "s3://bucket/v.txt"',
+        ),
         (
             ("data.tokenizer", {"level": "char"}),
-            "data.tokenizer.level': expected word beside model.pretrained, whose file holds vectors of words. Received: \"char\"",
+            'data.tokenizer.level\': expected word beside model.pretrained, whose file holds vectors of words. Received: "char"',
         ),
         (
             ("data.tokenizer", {"buckets": 50}),

@@ -1,0 +1,171 @@
+"""A published teacher labels documents for a run: once, pinned, no copy of a test document among them; and what a step then reads."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from distrnn.client import load_folder
+from distrnn.cluster.pseudo_labelling import label
+from distrnn.data import pseudo_labels
+from distrnn.data.dataset import Dataset
+from distrnn.data.parts import Part
+from distrnn.errors import DataError, NotFoundError, WorkflowError
+from distrnn.progress import Event, silent
+from distrnn.registry import Registry
+from distrnn.storage import open_store
+from distrnn.training.mixture import is_mixed, mixed_batches
+from distrnn.workflow import Workflow, validate
+from fixtures_data import document_workflow, prepare_here, review
+
+TEXTS = [f"the good film {word}" for word in ("was", "scene", "actor", "plot")] + [
+    "bad not bad",
+    "film film not",
+    review(1003),
+    review(1007),
+]
+
+
+@dataclass
+class Place:
+    """A dataset, a registry with a teacher, and documents without labels."""
+
+    document: dict[str, Any]
+    dataset: Dataset
+    registry: Registry
+    teacher: Any
+
+    def workflow(self, **keys: Any) -> Workflow:
+        return validate({**self.document, "train": {**self.document["train"], **keys}}, "w.yaml")
+
+    def pseudo(self, **keys: Any) -> Workflow:
+        return self.workflow(pseudo_labels={**self.document["train"]["pseudo_labels"], **keys})
+
+    def labelled(self, workflow: Workflow, heard: Any = silent, **keys: Any) -> Any:
+        return label(workflow, self.dataset, self.registry, heard, **keys)
+
+
+@pytest.fixture
+def place(review_folder: Any, tmp_path: Any, tiny_classifier: Any) -> Place:
+    loaded = document_workflow(review_folder)
+    dataset = prepare_here(loaded, open_store(str(tmp_path / "storage")))
+    pq.write_table(pa.table({"text": TEXTS}), tmp_path / "more.parquet")
+    registry = Registry(str(tmp_path / "registry"))
+    folder = tiny_classifier("teacher")
+    registry.publish("teacher", folder, metadata={})
+    section = {"teacher": "teacher", "path": str(tmp_path / "more.parquet"), "rows": 2}
+    document = {**loaded.to_json(), "train": {"epochs": 1, "global_batch_size": 4, "pseudo_labels": section}}
+    document["data"] = {key: value for key, value in document["data"].items() if value is not None}
+    return Place(document, dataset, registry, load_folder(folder))
+
+
+def test_every_document_has_the_teachers_answer_but_copies_of_test_documents(place: Place) -> None:
+    events: list[Event] = []
+    labelled = place.labelled(place.pseudo(soft=True), events.append)
+    found = pseudo_labels.read(place.dataset.store, labelled.name)
+    np.testing.assert_allclose(found.probabilities, place.teacher.predict(TEXTS[:6]), atol=1e-6)
+    rows = found.reader().pad_rows(np.arange(6), 20, "pre", "pre")
+    assert [[token for token in row if token] for row in rows.tolist()] == [place.dataset.vocabulary.encode(text) for text in TEXTS[:6]]
+    version = place.registry.resolve("teacher")
+    assert labelled.teacher == f"teacher@{version.digest}"
+    positive = int((found.probabilities > 0.5).sum())
+    assert labelled.origin == {
+        "teacher": {"name": "teacher", "number": 1, "digest": version.digest},
+        "source": labelled.origin["source"],
+        "documents": 8,
+        "threshold": None,
+        "accepted": 8,
+        "accepted_share": 1.0,
+        "copies_left_out": 2,
+        "used": 6,
+        "labels": {"negative": 6 - positive, "positive": positive},
+        "soft": True,
+    }
+    assert [(event.stage, event.done, event.unit) for event in events] == [("label", 8, "documents")]
+
+
+def test_only_documents_that_the_teacher_is_sure_of_are_taken(place: Place) -> None:
+    likeliest = np.maximum(found := place.teacher.predict(TEXTS[:6]), 1 - found)
+    threshold = max(0.5, float(np.sort(likeliest)[2]))
+    labelled = place.labelled(place.pseudo(threshold=threshold))
+    kept = pseudo_labels.read(place.dataset.store, labelled.name)
+    np.testing.assert_allclose(np.maximum(kept.probabilities, 1 - kept.probabilities), likeliest[likeliest >= threshold], atol=1e-6)
+    assert labelled.origin["accepted_share"] == labelled.origin["accepted"] / 8 < 1.0
+
+
+def test_the_same_documents_are_judged_once(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = place.labelled(place.pseudo())
+    monkeypatch.setattr("distrnn.client.Classifier.predict", None)
+    again = place.labelled(place.pseudo(soft=True, rows=3))
+    assert (again.name, again.origin["soft"]) == (first.name, True)
+
+
+def test_a_run_keeps_the_teacher_it_began_with(place: Place, tiny_classifier: Any) -> None:
+    first = place.labelled(place.pseudo())
+    place.registry.publish("teacher", tiny_classifier("other", seed=5), metadata={})
+    assert place.labelled(place.pseudo(), teacher=first.teacher) == first
+    assert place.labelled(place.pseudo()).name != first.name
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected", "received"),
+    [
+        ({"rows": 7}, "rows': expected at most the 6 documents that are left of 8: lower train.pseudo_labels.threshold or give more", "7"),
+        ({"teacher": "three"}, "teacher': expected a classifier of negative, positive, in this order.", "three, which tells a, b, c apart"),
+        ({"teacher": "writer"}, "teacher': expected a classifier.", "writer, a language model"),
+    ],
+)
+def test_what_cannot_be_used_is_refused(
+    place: Place, tiny_classifier: Any, tiny_language_model: Any, keys: dict[str, Any], expected: str, received: str
+) -> None:
+    place.registry.publish("three", tiny_classifier("three", labels=("a", "b", "c"), activation="softmax"), metadata={})
+    place.registry.publish("writer", tiny_language_model(), metadata={})
+    with pytest.raises(WorkflowError) as caught:
+        place.labelled(place.pseudo(**keys))
+    assert str(caught.value).startswith(f"key 'train.pseudo_labels.{expected}")
+    assert str(caught.value).endswith(f"Received: {received}")
+
+
+def test_a_teacher_that_does_not_exist_is_not_found(place: Place) -> None:
+    with pytest.raises(NotFoundError):
+        place.labelled(place.pseudo(teacher="nobody"))
+
+
+def test_a_step_has_labelled_documents_then_those_of_validation_then_the_teachers(place: Place) -> None:
+    workflow = validate({**place.document, "train": {**place.document["train"], "validation_rows": 3}}, "w.yaml")
+    labelled = place.labelled(workflow)
+    whole = list(mixed_batches(workflow, place.dataset, Part(0, 1), labelled.name).epoch(0))
+    assert is_mixed(workflow)
+    assert {batch.tokens.shape for batch in whole} == {(4 + 3 + 2, 10)}
+    assert len(whole) == -(-place.dataset.reader("train").rows // 4)
+    readers = (
+        place.dataset.reader("train"),
+        place.dataset.reader("validation"),
+        pseudo_labels.read(place.dataset.store, labelled.name).reader(),
+    )
+    known = [{row.tobytes() for row in reader.pad_rows(np.arange(reader.rows), 10, "pre", "pre")} for reader in readers]
+    for batch in whole:
+        parts = np.split(batch.tokens, [4, 7])
+        for part, rows in zip(parts, known, strict=True):
+            assert {row.tobytes() for row, weight in zip(part, np.ones(len(part)), strict=True) if row.any()} <= rows
+    halves = [list(mixed_batches(workflow, place.dataset, Part(worker, 3), labelled.name).epoch(0)) for worker in range(3)]
+    for batch, *parts in zip(whole, *halves, strict=True):
+        assert (np.concatenate([part.tokens for part in parts]) == batch.tokens).all()
+
+
+@pytest.mark.parametrize("soft", [False, True])
+def test_the_teachers_probabilities_or_its_answers_are_learned(place: Place, soft: bool) -> None:
+    workflow = place.pseudo(soft=soft)
+    labelled = place.labelled(workflow)
+    batch = next(iter(mixed_batches(workflow, place.dataset, Part(0, 1), labelled.name).epoch(0)))
+    assert set(batch.labels[:4].tolist()) <= {0.0, 1.0}
+    assert all(value in (0.0, 1.0) for value in batch.labels[4:].tolist()) is not soft
+
+
+def test_a_file_without_documents_is_named(place: Place, tmp_path: Any) -> None:
+    pq.write_table(pa.table({"text": pa.array([], pa.string())}), tmp_path / "empty.parquet")
+    with pytest.raises(DataError):
+        place.labelled(place.pseudo(path=str(tmp_path / "empty.parquet")))
