@@ -94,6 +94,14 @@ def classifier_run():
         },
         "threshold": {"threshold": 0.4321, "accuracy": 0.8412, "accuracy_at_half": 0.8374, "examples": 4_998},
         "vectors": Words(),
+        "pretrained": {
+            "tokens": 20_000,
+            "found": 2_600,
+            "share": 0.13,
+            "running_share": 0.7512,
+            "missing": [HOSTILE, "cinematography"],
+            "file_words": 2_604,
+        },
     }
     return document, details
 
@@ -119,6 +127,7 @@ def language_run():
         "calibration": None,
         "threshold": None,
         "vectors": None,
+        "pretrained": None,
         "sample": {"prompt": "the slowly", "text": "the slowly " + HOSTILE},
     }
     return document, details

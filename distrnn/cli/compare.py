@@ -1,69 +1,71 @@
-"""`distrnn compare`: what differs between two published versions, and on which documents they disagree."""
+"""`distrnn compare`: models side by side, what they say about the same documents, and whether a margin between them is real."""
 
+import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from distrnn.cli.extras import install_command
+from distrnn.cli.compare_blocks import blocks
+from distrnn.cli.extras import PACKAGES, install_command, require
 from distrnn.cli.options import Debug, Json, RegistryUrl, StorageUrl
-from distrnn.cli.output import NOTHING, Block, Fields, Output, Table, cell, short_digest, size
-from distrnn.cli.registries import open_registry
+from distrnn.cli.output import Output
+from distrnn.cli.progress import shown
 from distrnn.errors import AccessError, DataError, NotFoundError, StorageError, UsageError
-from distrnn.refs import ModelRef
 
 if TYPE_CHECKING:
-    from distrnn.registry import ModelVersion, Registry
+    from distrnn.evaluation.contenders import Contender
 
 _DIGEST = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
-_RUN_ID = re.compile(r"[a-z0-9._-]+-\d{8}-\d{6}-[0-9a-f]{4}")
-_WORKFLOW_FILES = (".yaml", ".yml")
+COMPARISONS = "comparisons"
 
-One = Annotated[str, typer.Argument(metavar="A", help="NAME, NAME@ALIAS, NAME@v3 or NAME@sha256:…", show_default=False)]
-Other = Annotated[str, typer.Argument(metavar="B", help="What to compare it with.", show_default=False)]
+References = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="REF|RUN|WORKFLOW...",
+        help="Two or more: versions (NAME, NAME@ALIAS, NAME@v3), runs (an id, or last), workflow files (their newest finished run).",
+        show_default=False,
+    ),
+]
 EvaluationSet = Annotated[
     str | None,
-    typer.Option("--evaluation-set", metavar="DIGEST", help="Compare what they say on this set. Default: the one that A was measured on."),
+    typer.Option(
+        "--evaluation-set", metavar="DIGEST", help="Compare what they say on this set. Default: the one that the first was measured on."
+    ),
+]
+Page = Annotated[
+    str | None,
+    typer.Option("--html", metavar="FILE", help="Write the report there. Default: comparisons below the storage root; its path is shown."),
 ]
 
 
 def compare(
-    a: One,
-    b: Other,
+    references: References,
+    html: Page = None,
     evaluation_set: EvaluationSet = None,
     storage: StorageUrl = None,
     registry: RegistryUrl = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Show two versions side by side: figures, workflows, sizes, and which share of the evaluation set they answer differently."""
-    from distrnn.evaluation.comparison import compare_versions
+    """Compare models: learning curves, accuracy on the same text and whether margins are real, time, errors by length, disagreements."""
+    # As in predict: on a busy machine the threads of OpenBLAS wait for each other, and a small model is asked ten times as long
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    out, wanted, target = Output(json=json), _digest(evaluation_set), _target(html)
+    from distrnn.evaluation.compare_models import MOST, describe
+    from distrnn.evaluation.contenders import Finder, one_task
 
-    out, store = Output(json=json), open_registry(registry)
-    wanted = _digest(evaluation_set)
-    one, other = _version(a, store, out), _version(b, store, out)
-    document = {**compare_versions(one, other), "evaluation": _evaluation(store, one, other, wanted, storage)}
-    out.result(document, *_blocks(document))
-
-
-def _version(reference: str, registry: "Registry", out: Output) -> "ModelVersion":
-    if reference.endswith(_WORKFLOW_FILES) or Path(reference).is_file() or _RUN_ID.fullmatch(reference) or reference == "last":
-        raise UsageError(
-            f"compare takes two versions, for instance {_name_in(reference)}@v1 {_name_in(reference)}@v2; runs and workflow files are not "
-            f"compared. See: distrnn models list. Received: {reference!r}"
-        )
-    parsed = ModelRef.parse(reference)
-    version = registry.resolve(parsed)
-    out.resolved(reference, version.name, version.number, version.digest)
-    return version
-
-
-def _name_in(reference: str) -> str:
-    """A name that the reference of a run or a workflow file seems to be about."""
-    stem = re.sub(r"-\d{8}-\d{6}-[0-9a-f]{4}$", "", Path(reference).stem)
-    return stem if re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,62}", stem) and stem != "last" else "NAME"
+    if not 2 <= len(references) <= MOST:
+        raise UsageError(f"compare takes two to {MOST} models, for instance mine@v1 mine@v2. Received: {len(references)}")
+    finder = Finder(registry, storage)
+    contenders = [_told(finder.find(reference), out) for reference in references]
+    one_task(contenders)
+    document = {**describe(contenders), "evaluation": _evaluation(contenders, wanted, out)}
+    document = {**document, "report": _written(document, contenders[0], target, out)}
+    out.result(document, *blocks(document))
 
 
 def _digest(text: str | None) -> str | None:
@@ -77,78 +79,77 @@ def _digest(text: str | None) -> str | None:
     return match[1]
 
 
-def _evaluation(registry: "Registry", a: "ModelVersion", b: "ModelVersion", wanted: str | None, storage: str | None) -> dict[str, Any]:
-    """What both say on one evaluation set, or why that is not known; the rest of the comparison needs nothing but the registry."""
-    from distrnn.evaluation.comparison import evaluation_set_of, figures
+def _target(name: str | None) -> Path | None:
+    if name is None:
+        return None
+    require("train", "compare --html")
+    target = Path(name).expanduser()
+    if not target.parent.is_dir():
+        raise NotFoundError(f"no folder {str(target.parent)!r} to write the report into. Make it first.")
+    return target
 
-    digest = wanted or evaluation_set_of(a)
-    answer: dict[str, Any] = {"evaluation_set": digest, "metrics": None, "churn": None, "missing": None}
+
+def _told(contender: "Contender", out: Output) -> "Contender":
+    """Say what a reference led to."""
+    version, run_id = contender.version, (contender.run or {}).get("run_id")
+    if version is not None:
+        out.resolved(contender.reference, version.name, version.number, version.digest)
+    elif contender.reference != run_id:
+        out.note(f"{contender.reference} is run {run_id}")
+    for note in [*contender.missing, *([contender.note] if contender.note else [])]:
+        out.note(f"{contender.name}: {note}")
+    return contender
+
+
+def _evaluation(contenders: "Sequence[Contender]", wanted: str | None, out: Output) -> dict[str, Any]:
+    """What they say on one evaluation set, or why that is not known; the rest of the comparison needs no text."""
+    sets = [contender.evaluation_set for contender in contenders if contender.version is not None]
+    digest = wanted or next((found for found in sets if found), None)
+    told: dict[str, Any] = {"evaluation_set": digest, "missing": None, "notes": _notes(contenders, digest)}
     try:
-        found = _measured(registry, a, b, digest, storage)
+        return {**told, **_asked(contenders, digest, out)}
     except (AccessError, DataError, NotFoundError, StorageError, UsageError) as error:
-        return {**answer, "missing": error.message}
-    return {**answer, "metrics": figures(found["metrics"]["a"], found["metrics"]["b"]), "churn": found["churn"]}
+        return {**told, "missing": error.message}
 
 
-def _measured(registry: "Registry", a: "ModelVersion", b: "ModelVersion", digest: str | None, storage: str | None) -> dict[str, Any]:
-    from importlib.util import find_spec
+def _notes(contenders: "Sequence[Contender]", digest: str | None) -> list[str]:
+    """What a reader must know to read the figures right."""
+    return [
+        f"{contender.name} was measured on another set when it was made ({contender.evaluation_set[:12]}); here it is measured on this one."
+        for contender in contenders
+        if contender.evaluation_set is not None and contender.evaluation_set != digest
+    ]
 
+
+def _asked(contenders: "Sequence[Contender]", digest: str | None, out: Output) -> dict[str, Any]:
     if digest is None:
-        raise NotFoundError(f"{a} was published without an evaluation set. Name one with --evaluation-set.")
+        names = ", ".join(contender.name for contender in contenders)
+        raise NotFoundError(f"no evaluation set is known of {names}. Name one with --evaluation-set.")
     if find_spec("pyarrow") is None:
         raise NotFoundError(f"reading an evaluation set needs pyarrow. Install it with: {install_command('train')}")
-    from distrnn.client import load_model
-    from distrnn.evaluation import held_out
-    from distrnn.storage import default_storage, open_store
+    from distrnn.evaluation.compare_answers import ask
+    from distrnn.evaluation.compare_models import names_of
 
-    texts, labels = held_out.read_texts(open_store(storage or default_storage()), digest)
-    return held_out.compare(load_model(str(a), registry), load_model(str(b), registry), texts, labels)
-
-
-def _blocks(document: Mapping[str, Any]) -> Iterator[Block]:
-    a, b = (f"{side['name']}@v{side['number']}" for side in (document["a"], document["b"]))
-    names = [a, b] if a != b else [f"{a} (A)", f"{b} (B)"]
-    if rows := [[row["metric"], row["a"], row["b"], row["difference"]] for row in document["metrics"]]:
-        yield Table(["figure", *names, "difference"], rows, title="when they were published, each on its own test split")
-    yield from _workflow_blocks(document["workflow"], names)
-    yield Table(["size", *names, "difference"], list(_size_rows(document["size"])))
-    yield from _evaluation_blocks(document["evaluation"], names)
+    with shown(out) as progress:
+        return ask(names_of(contenders), contenders, digest, progress)
 
 
-def _workflow_blocks(differences: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Iterator[Block]:
-    if not differences:
-        yield "The workflows are the same."
-        return
-    yield Table(["workflow", *names], [[row["key"], _plain(row["a"]), _plain(row["b"])] for row in differences])
+def _written(document: dict[str, Any], first: "Contender", target: Path | None, out: Output) -> str | None:
+    """Write the report, and say where it is; without a place of its own it is not worth an error."""
+    missing = [name for name in PACKAGES["train"] if name in ("jinja2", "matplotlib") and find_spec(name) is None]
+    if missing:
+        out.note(f"No report: it needs {' and '.join(missing)}. Install them with: {install_command('train')}")
+        return None
+    from distrnn.evaluation.compare_page import file_name, render
 
-
-def _size_rows(sizes: Mapping[str, Any]) -> Iterator[list[Any]]:
-    for row in sizes["bytes"]:
-        yield [row["form"], *(NOTHING if row[side] is None else size(row[side]) for side in ("a", "b")), _signed_size(row["difference"])]
-    parameters = sizes["parameters"]
-    if parameters["a"] is not None or parameters["b"] is not None:
-        yield ["parameters", *(cell(parameters[key]) for key in ("a", "b", "difference"))]
-
-
-def _evaluation_blocks(evaluation: Mapping[str, Any], names: Sequence[str]) -> Iterator[Block]:
-    if evaluation["missing"] is not None:
-        yield f"What they say about the same text is not known: {evaluation['missing']}"
-        return
-    rows = [[row["metric"], row["a"], row["b"], row["difference"]] for row in evaluation["metrics"]]
-    yield Table(["figure", *names, "difference"], rows, title=f"on evaluation set {short_digest(evaluation['evaluation_set'])}")
-    if churn := evaluation["churn"]:
-        shares = {"different answers": f"{churn['changed']:,} of {churn['documents']:,} ({100 * churn['share']:.2f} %)"}
-        yield Fields({**shares, "became right": churn["became_right"], "became wrong": churn["became_wrong"]}, title="prediction churn")
-
-
-def _signed_size(difference: int | None) -> str:
-    if difference is None:
-        return NOTHING
-    return f"{'-' if difference < 0 else '+'}{size(abs(difference))}" if difference else "0 B"
-
-
-def _plain(value: Any) -> str:
-    """A value of a workflow as the file writes it."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return NOTHING if value is None else str(value)
+    page = render(document)
+    if target is not None:
+        target.write_text(page, encoding="utf-8")
+        return str(target.absolute())
+    key = f"{COMPARISONS}/{file_name(document)}"
+    try:
+        first.store.put(key, page.encode())
+    except (AccessError, NotFoundError, StorageError) as error:
+        out.note(f"No report: {error.message} Name a file for it with --html.")
+        return None
+    return str(first.store.local_path(key) or f"{first.store.url.rstrip('/')}/{key}")

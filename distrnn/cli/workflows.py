@@ -140,10 +140,14 @@ def drawn(stages: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
     """The layers of a model as rows of a table, the way of a batch drawn at the left: layers that stand side by side branch off."""
     rows = []
     for position, stage in enumerate(stages):
-        follows = position + 1 < len(stages) and stages[position + 1]["beside"]
-        branch = "├─ " if follows else "└─ " if stage["beside"] else "│  " if 0 < position < len(stages) - 1 else "▼  " if position else "   "
+        branches = position + 1 < len(stages) and stages[position + 1]["beside"]
+        if branches or stage["beside"]:
+            drawn_to = "├─ " if branches else "└─ "
+        else:
+            drawn_to = "   " if position == 0 else "▼  " if position == len(stages) - 1 else "│  "
         shape = " × ".join(cell(size) for size in stage["output"])
-        rows.append([f"{branch}{stage['layer']}", stage["does"], shape, NOTHING if stage["parameters"] is None else stage["parameters"]])
+        parameters = NOTHING if stage["parameters"] is None else stage["parameters"]
+        rows.append([f"{drawn_to}{stage['layer']}", stage["does"], shape, parameters])
     return rows
 
 

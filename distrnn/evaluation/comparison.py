@@ -1,63 +1,83 @@
-"""What differs between two versions of models: figures, workflows, sizes, and what they say about the same documents."""
+"""What differs between models: figures, workflows, sizes, time, and how many documents two of them answer differently.
 
-from collections.abc import Iterator, Mapping
+Shapes: M models.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from distrnn.registry import Manifest, ModelVersion
+from distrnn.registry import Manifest
 
 IntArray = npt.NDArray[np.integer[Any]]
 
 
-def compare_versions(a: ModelVersion, b: ModelVersion) -> dict[str, Any]:
-    """Everything that the manifests of two versions tell.
+def figures(measured: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Figures side by side.
 
+    Args:
+        measured: of M models.
     Returns:
-        `a` and `b` (which versions), `metrics`, `workflow`, `size`: plain values.
+        `metric`, `values` (M, None where it is missing) and `differences` (M - 1: each other one less the first) of each.
     """
+    names = dict.fromkeys(name for of_one in measured for name in of_one)
+    return [{"metric": name, **side_by_side([of_one.get(name) for of_one in measured])} for name in names]
+
+
+def workflow_differences(workflows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The keys that resolved workflows set differently.
+
+    Args:
+        workflows: of M models.
+    Returns:
+        `key` (dotted; positions of a list are numbers) and `values` (M; None where a key is absent) of each, in the order of the workflows.
+    """
+    leaves = [dict(_leaves(workflow)) for workflow in workflows]
+    rows = [(key, [of_one.get(key) for of_one in leaves]) for key in dict.fromkeys(key for of_one in leaves for key in of_one)]
+    return [{"key": key, "values": values} for key, values in rows if any(value != values[0] for value in values[1:])]
+
+
+def sizes(manifests: Sequence[Manifest | None]) -> dict[str, Any]:
+    """Bytes of every form (files that all forms need included) and of everything, and the number of parameters where it is known.
+
+    Args:
+        manifests: of M models; None for one that is not published.
+    """
+
+    def of(manifest: Manifest | None, form: str) -> int | None:
+        if manifest is None or (form != "all" and form not in manifest.forms):
+            return None
+        return sum(file.size_bytes for file in manifest.files_of(form))
+
+    forms = [*sorted({form for manifest in manifests if manifest for form in manifest.forms}), "all"]
+    parameters = [manifest.metadata.get("parameters") if manifest else None for manifest in manifests]
     return {
-        "a": _version(a),
-        "b": _version(b),
-        "metrics": figures(_mapping(a.metadata.get("metrics")), _mapping(b.metadata.get("metrics"))),
-        "workflow": workflow_differences(_workflow(a), _workflow(b)),
-        "size": sizes(a.manifest, b.manifest),
+        "bytes": [{"form": form, **side_by_side([of(manifest, form) for manifest in manifests])} for form in forms],
+        "parameters": side_by_side(parameters),
     }
 
 
-def figures(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Figures side by side.
+def times(run: Mapping[str, Any]) -> dict[str, Any]:
+    """How long a run took.
 
+    Args:
+        run: its record, empty where that is not known.
     Returns:
-        `metric`, `a`, `b` and `difference` (b less a; None where one of them is missing) of each.
+        `train_s`, `epochs`, `epoch_s` (the mean of all but the first, which compiles) and `total_s`; None for what is not known.
     """
-    return [{"metric": metric, **_side_by_side(a.get(metric), b.get(metric))} for metric in dict.fromkeys([*a, *b])]
-
-
-def workflow_differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The keys that two resolved workflows set differently.
-
-    Returns:
-        `key` (dotted; positions of a list are numbers), `a` and `b` of each, in the order of the workflows; None where a key is absent.
-    """
-    one, other = dict(_leaves(a)), dict(_leaves(b))
-    keys = dict.fromkeys([*one, *other])
-    return [{"key": key, "a": one.get(key), "b": other.get(key)} for key in keys if one.get(key) != other.get(key)]
-
-
-def sizes(a: Manifest, b: Manifest) -> dict[str, Any]:
-    """Bytes of every form (files that all forms need included) and of everything, and the number of parameters where it is known."""
-
-    def of(manifest: Manifest, form: str) -> int | None:
-        known = form == "all" or form in manifest.forms
-        return sum(file.size_bytes for file in manifest.files_of(form)) if known else None
-
-    forms = [*sorted({*a.forms, *b.forms}), "all"]
-    parameters = (manifest.metadata.get("parameters") for manifest in (a, b))
+    history, seconds = run.get("history"), mapping(run.get("seconds"))
+    rows = history if isinstance(history, list) else []
+    epochs = [float(row["seconds"]) for row in rows if is_number(mapping(row).get("seconds"))]
+    stages = [float(value) for value in seconds.values() if is_number(value)]
+    later = epochs[1:] or epochs
     return {
-        "bytes": [{"form": form, **_side_by_side(of(a, form), of(b, form))} for form in forms],
-        "parameters": _side_by_side(*parameters),
+        "train_s": seconds["train"] if is_number(seconds.get("train")) else None,
+        "epochs": len(rows) or None,
+        "epoch_s": math.fsum(later) / len(later) if later else None,
+        "total_s": math.fsum(stages) if stages else None,
     }
 
 
@@ -82,35 +102,22 @@ def churn(a: IntArray, b: IntArray, truth: IntArray) -> dict[str, Any]:
     }
 
 
-def evaluation_set_of(version: ModelVersion) -> str | None:
-    """The digest of the set that a version was evaluated on."""
-    found = _mapping(version.metadata.get("lineage")).get("evaluation_set")
-    return found if isinstance(found, str) else None
-
-
-def _version(version: ModelVersion) -> dict[str, Any]:
+def side_by_side(values: Sequence[Any]) -> dict[str, Any]:
+    """`values` of M models, and the `differences` of the others to the first: None where one of the two is no number."""
+    first = values[0]
     return {
-        "name": version.name,
-        "number": version.number,
-        "digest": version.digest,
-        "created_at": version.manifest.created_at,
-        "task": version.metadata.get("task"),
+        "values": list(values),
+        "differences": [other - first if is_number(first) and is_number(other) else None for other in values[1:]],
     }
 
 
-def _workflow(version: ModelVersion) -> Mapping[str, Any]:
-    return _mapping(_mapping(version.metadata.get("lineage")).get("workflow"))
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
+def mapping(value: Any) -> Mapping[str, Any]:
+    """A value that should be a mapping; an empty one where it is none, because metadata of any shape is compared."""
     return value if isinstance(value, Mapping) else {}
 
 
-def _side_by_side(a: Any, b: Any) -> dict[str, Any]:
-    return {"a": a, "b": b, "difference": b - a if _is_number(a) and _is_number(b) else None}
-
-
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether a value can be subtracted."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

@@ -24,7 +24,20 @@ from distrnn.evaluation import wording
 
 # marker colour -> CSS variable of the page
 INK, MUTED, GRID, FIRST, SECOND = "#010101", "#020202", "#030303", "#040404", "#050505"
-VARIABLES = {INK: "--ink", MUTED: "--muted", GRID: "--grid", FIRST: "--first", SECOND: "--second"}
+THIRD, FOURTH, FIFTH, SIXTH, SEVENTH, EIGHTH = "#060606", "#070707", "#080808", "#090909", "#0a0a0a", "#0b0b0b"
+VARIABLES = {
+    INK: "--ink",
+    MUTED: "--muted",
+    GRID: "--grid",
+    FIRST: "--first",
+    SECOND: "--second",
+    THIRD: "--third",
+    FOURTH: "--fourth",
+    FIFTH: "--fifth",
+    SIXTH: "--sixth",
+    SEVENTH: "--seventh",
+    EIGHTH: "--eighth",
+}
 STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "distrnn",

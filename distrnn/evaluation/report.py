@@ -35,6 +35,7 @@ _TEMPLATES.filters.update(
     words=wording.words,
     snippet=wording.snippet,
     metric_words=wording.metric_words,
+    percent=wording.percent,
     slice_words=lambda part: Slice.from_json(part).words,
 )
 
@@ -48,7 +49,9 @@ def render(document: Mapping[str, Any], details: Mapping[str, Any]) -> str:
             classes), `confusion` (int [C, C], row: true, column: predicted), `mistakes` (of `metrics.confident_mistakes`),
             `sample` (`prompt`, `text`), `splits` ({name: {`rows`, `tokens`}}), `lineage`, `device`, `replicas`, `parameters`,
             `throughput` (of the last epoch: `samples_per_s`, `tokens_per_s`, `matrix_share`), `calibration` (of `calibration.calibration`),
-            `threshold` (of `threshold.choose_threshold`), `vectors` (of a model of words).
+            `threshold` (of `threshold.choose_threshold`), `vectors` (of a model of words),
+            `pretrained` (coverage of the vectors that the embedding began with),
+            `pseudo_labels` (where they come from).
     Returns:
         HTML, which UTF-8 can encode.
     """
@@ -75,6 +78,9 @@ def render(document: Mapping[str, Any], details: Mapping[str, Any]) -> str:
         threshold=details.get("threshold"),
         positive=(details.get("labels") or [""])[-1],
         embedding=_embedding(details.get("vectors")),
+        pretrained=details.get("pretrained"),
+        pseudo_labels=details.get("pseudo_labels"),
+        trains_vectors=((workflow.get("model") or {}).get("pretrained") or {}).get("trainable", True),
         sample=_sample(details.get("sample")),
         mistakes=details.get("mistakes") or [],
         splits=details.get("splits") or {},

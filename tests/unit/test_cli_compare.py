@@ -1,6 +1,8 @@
-"""`distrnn compare`: two versions side by side, whatever of them is known."""
+"""`distrnn compare`: versions, runs and workflows side by side, whatever of them is known."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -33,14 +35,17 @@ def compared(cli, *arguments):
 
 def test_two_versions_side_by_side(cli, versions):
     document = compared(cli, "reviews@v1", "reviews@v2")
-    assert list(document) == ["a", "b", "metrics", "workflow", "size", "evaluation"]
-    assert document["metrics"][0] == {"metric": "accuracy", "a": 0.5, "b": 0.75, "difference": 0.25}
-    assert document["workflow"] == [{"key": "train.epochs", "a": 3, "b": 4}]
-    assert document["size"]["parameters"] == {"a": 100, "b": 100, "difference": 0}
+    assert list(document) == ["models", "metrics", "workflow", "size", "training", "evaluation", "report"]
+    assert [model["name"] for model in document["models"]] == ["reviews@v1", "reviews@v2"]
+    assert document["metrics"][0] == {"metric": "accuracy", "values": [0.5, 0.75], "differences": [0.25]}
+    assert document["workflow"] == [{"key": "train.epochs", "values": [3, 4]}]
+    assert document["size"]["parameters"] == {"values": [100, 100], "differences": [0]}
     evaluation = document["evaluation"]
-    assert (evaluation["evaluation_set"], evaluation["missing"]) == (versions, None)
-    right = [round(5 * row[side]) for row in evaluation["metrics"] if row["metric"] == "accuracy" for side in ("a", "b")]
-    assert evaluation["churn"]["became_right"] - evaluation["churn"]["became_wrong"] == right[1] - right[0]
+    assert (evaluation["evaluation_set"], evaluation["missing"], evaluation["models"]) == (versions, None, ["reviews@v1", "reviews@v2"])
+    (right,) = [[round(5 * value) for value in row["values"]] for row in evaluation["metrics"] if row["metric"] == "accuracy"]
+    (pair,) = evaluation["pairs"]
+    assert pair["became_right"] - pair["became_wrong"] == right[1] - right[0]
+    assert [share["right"] for share in evaluation["accuracy"]] == right
 
 
 def test_as_text(cli, versions):
@@ -52,24 +57,36 @@ def test_as_text(cli, versions):
         "accuracy 0.5000 0.7500 0.2500",
         "train.epochs 3 4",
         "parameters 100 100 0",
+        "reviews@v1 Its learning curves are not known.",
         f"on evaluation set sha256:{versions[:12]}",
+        "accuracy by length",
         "prediction churn",
     ]
     assert [line for line in expected if line not in lines] == []
-    assert done.stderr.splitlines()[1].startswith("reviews is reviews@v2 (sha256:")
+    assert done.stderr.splitlines()[2].startswith("reviews is reviews@v2 (sha256:")
+
+
+def test_three_versions_have_a_column_each_and_a_test_for_each_pair(cli, versions):
+    done = cli("compare", "reviews@v1", "reviews@v2", "reviews@v1")
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert "FIGURE REVIEWS@V1 (A) REVIEWS@V2 REVIEWS@V1 (C)" in lines
+    assert "accuracy 0.5000 0.7500 0.5000" in lines
+    assert "pair by pair, McNemar's exact test" in lines
+    assert "reviews@v1 (A) reviews@v1 (C) 0 0 0 1.0000 1.0000" in lines
 
 
 def test_a_version_compared_with_itself(cli, versions):
     document = compared(cli, "reviews@v2", "reviews@latest")
-    assert (document["workflow"], document["evaluation"]["churn"]["changed"]) == ([], 0)
+    assert [model["name"] for model in document["models"]] == ["reviews@v2 (A)", "reviews@v2 (B)"]
+    assert (document["workflow"], document["evaluation"]["pairs"][0]["changed"]) == ([], 0)
+    assert document["evaluation"]["answer"] == "No model is ahead of all others. No margin between two of them is real."
     assert "The workflows are the same.\n" in cli("compare", "reviews@v2", "reviews").stdout
 
 
 @pytest.mark.parametrize(
     ("arguments", "missing"),
     [
-        (["reviews@v1", "text@v1"], "one is a classifier and the other a language model"),
-        (["text@v1", "reviews@v1"], "text@v1 was published without an evaluation set. Name one with --evaluation-set."),
+        (["text@v1", "text"], "no evaluation set is known of text@v1, text@v1. Name one with --evaluation-set."),
         (
             ["reviews@v1", "reviews@v2", "--storage", "elsewhere"],
             "is not in {tmp}/elsewhere. Name the storage root that it was made in (--storage, or storage.root of the workflow).",
@@ -80,36 +97,52 @@ def test_a_version_compared_with_itself(cli, versions):
 def test_what_is_not_known_says_why_and_the_rest_is_shown(cli, tmp_path, versions, arguments, missing):
     document = compared(cli, *arguments)
     assert missing.format(tmp=tmp_path) in document["evaluation"]["missing"]
-    assert (document["evaluation"]["churn"], bool(document["metrics"])) == (None, True)
+    assert ("pairs" in document["evaluation"], bool(document["metrics"])) == (False, True)
     assert "What they say about the same text is not known: " in cli("compare", *arguments).stdout
 
 
+def test_models_of_two_tasks_are_refused(cli, versions):
+    done = cli("compare", "reviews@v1", "text@v1")
+    assert done.exit_code == 2
+    assert done.stderr.splitlines()[-1] == (
+        "error: compare takes models of one task. Received: reviews@v1, a classifier, and text@v1, a language model"
+    )
+
+
+def test_one_model_is_nothing_to_compare(cli, versions):
+    done = cli("compare", "reviews@v1")
+    assert (done.exit_code, done.stderr) == (
+        2,
+        "error: compare takes two to 8 models, for instance mine@v1 mine@v2. Received: 1\n",
+    )
+
+
+def test_a_set_of_another_model_is_told(cli, tmp_path, versions, keep_evaluation_set):
+    other = keep_evaluation_set(open_store(str(tmp_path / "home" / "storage")), TEXTS[:3], LABELS[:3])
+    evaluation = compared(cli, "reviews@v1", "reviews@v2", "--evaluation-set", other)["evaluation"]
+    assert evaluation["notes"] == [
+        f"reviews@v{number} was measured on another set when it was made ({versions[:12]}); here it is measured on this one."
+        for number in (1, 2)
+    ]
+
+
 def test_without_pyarrow_the_rest_is_shown(cli, versions, monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("distrnn.cli.compare.find_spec", lambda name: None if name == "pyarrow" else name)
     document = compared(cli, "reviews@v1", "reviews@v2")
     assert document["evaluation"]["missing"] == "reading an evaluation set needs pyarrow. Install it with: pip install 'distrnn[train]'"
 
 
 def test_language_models_are_compared_by_their_loss(cli, tmp_path, versions, tiny_language_model, keep_evaluation_set):
     Registry(tmp_path / "home" / "registry").publish("text", tiny_language_model("other", seed=3), metadata={"task": "language-model"})
-    digest = keep_evaluation_set(open_store(str(tmp_path / "home" / "storage")), ["a cab fed", " a bad egg"], [None, None])
+    store = open_store(str(tmp_path / "home" / "storage"))
+    digest = keep_evaluation_set(store, ["a cab fed", " a bad egg"], [None, None])
     evaluation = compared(cli, "text@v1", "text@v2", "--evaluation-set", f"sha256:{digest}")["evaluation"]
     assert [row["metric"] for row in evaluation["metrics"]] == ["loss_nats", "bits_per_character", "perplexity", "tokens"]
-    assert (evaluation["churn"], evaluation["missing"]) == (None, None)
-
-
-@pytest.mark.parametrize(
-    ("reference", "example"),
-    [
-        ("reviews-20261121-015300-ab12", "reviews@v1 reviews@v2"),
-        ("last", "NAME@v1 NAME@v2"),
-        ("workflows/reviews.yaml", "reviews@v1 reviews@v2"),
-    ],
-)
-def test_runs_and_workflows_are_not_compared(cli, reference, example):
-    done = cli("compare", reference, "reviews@v1")
-    message = f"compare takes two versions, for instance {example}; runs and workflow files are not compared. See: distrnn models list. "
-    assert (done.exit_code, done.stderr) == (2, f"error: {message}Received: {reference!r}\n")
+    assert (evaluation["untested"], evaluation["missing"]) == ("a test needs 5,120 tokens or more, and the set has 18", None)
+    long = keep_evaluation_set(store, ["a cab fed a bad egg "] * 300, [None] * 300)
+    shown = cli("compare", "text@v1", "text@v2", "--evaluation-set", long).stdout
+    assert "a paired bootstrap over blocks of 256 tokens\n" in shown
+    assert "'s margin real? " in shown
 
 
 def test_an_evaluation_set_is_named_by_its_whole_digest(cli, versions):
@@ -120,3 +153,37 @@ def test_an_evaluation_set_is_named_by_its_whole_digest(cli, versions):
 
 def test_a_version_that_is_not_there_is_an_error(cli, versions):
     assert cli("compare", "reviews@v1", "reviews@v9").exit_code == 3
+
+
+def test_the_report_lies_in_the_storage_and_the_same_comparison_replaces_it(cli, tmp_path, versions):
+    first, again, other = (compared(cli, *pair)["report"] for pair in [("reviews@v1", "reviews@v2")] * 2 + [("reviews@v2", "reviews@v1")])
+    assert first == again != other
+    assert re.fullmatch(rf"{tmp_path}/home/storage/comparisons/reviews-v1-reviews-v2-[0-9a-f]{{12}}\.html", first)
+    assert "<h1>reviews@v1 · reviews@v2</h1>" in Path(first).read_text(encoding="utf-8")
+    assert f"report  {first}\n" in cli("compare", "reviews@v1", "reviews@v2").stdout
+
+
+def test_the_report_is_written_where_it_is_asked_for(cli, tmp_path, versions):
+    assert compared(cli, "reviews@v1", "reviews@v2", "--html", "page.html")["report"] == str(tmp_path / "page.html")
+    assert (tmp_path / "page.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert not (tmp_path / "home" / "storage" / "comparisons").exists()
+
+
+def test_a_folder_that_is_not_there_is_noticed_at_once(cli, versions):
+    done = cli("compare", "reviews@v1", "reviews@v2", "--html", "no/page.html")
+    assert (done.exit_code, done.stderr) == (3, "error: no folder 'no' to write the report into. Make it first.\n")
+
+
+def test_without_the_packages_of_a_report_the_rest_is_shown(cli, versions, monkeypatch):
+    monkeypatch.setattr("distrnn.cli.compare.find_spec", lambda name: None if name in ("jinja2", "matplotlib") else name)
+    done = cli("compare", "reviews@v1", "reviews@v2")
+    assert "No report: it needs matplotlib and jinja2. Install them with: pip install 'distrnn[train]'" in done.stderr
+    assert (done.exit_code, "report  " in done.stdout, "prediction churn" in done.stdout) == (0, False, True)
+
+
+def test_a_storage_that_takes_no_report_is_no_error(cli, tmp_path, versions):
+    (tmp_path / "home" / "storage" / "comparisons").write_text("in the way")
+    done = cli("compare", "reviews@v1", "reviews@v2")
+    assert (done.exit_code, "prediction churn" in done.stdout) == (0, True)
+    assert done.stderr.splitlines()[-1].startswith("No report: ")
+    assert done.stderr.splitlines()[-1].endswith(" Name a file for it with --html.")

@@ -1,12 +1,12 @@
-"""What a comparison says of two versions."""
+"""What a comparison says of several versions."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distrnn.evaluation.comparison import churn, compare_versions, evaluation_set_of, figures, sizes, workflow_differences
-from distrnn.registry import FileEntry, Manifest, ModelVersion
+from distrnn.evaluation.comparison import churn, figures, sizes, times, workflow_differences
+from distrnn.registry import FileEntry, Manifest
 
 CLASSES = st.integers(0, 2)
 
@@ -16,26 +16,22 @@ def manifest(files, **metadata):
     return Manifest("m", 1, "a", "2026-11-21T00:00:00Z", entries, metadata)
 
 
-def version(number=1, **metadata):
-    return ModelVersion("m", number, "sha256:" + "1" * 64, manifest({"numpy/weights.npz": 10, "card": 1}, **metadata), b"")
-
-
 def test_figures_stand_side_by_side():
-    assert figures({"accuracy": 0.5, "auc": None}, {"accuracy": 0.75, "loss": 0.25}) == [
-        {"metric": "accuracy", "a": 0.5, "b": 0.75, "difference": 0.25},
-        {"metric": "auc", "a": None, "b": None, "difference": None},
-        {"metric": "loss", "a": None, "b": 0.25, "difference": None},
+    assert figures([{"accuracy": 0.5, "auc": None}, {"accuracy": 0.75, "loss": 0.25}, {"accuracy": 0.25}]) == [
+        {"metric": "accuracy", "values": [0.5, 0.75, 0.25], "differences": [0.25, -0.25]},
+        {"metric": "auc", "values": [None, None, None], "differences": [None, None]},
+        {"metric": "loss", "values": [None, 0.25, None], "differences": [None, None]},
     ]
 
 
 def test_workflows_differ_in_dotted_keys():
     a = {"name": "w", "train": {"epochs": 3, "optimizer": {"name": "adam"}}, "register": None, "list": [1, 2]}
     b = {"name": "w", "train": {"epochs": 4, "optimizer": {"name": "adam", "decay": 0.1}}, "register": {"name": "m"}, "list": [1, 3]}
-    assert workflow_differences(a, b) == [
-        {"key": "train.epochs", "a": 3, "b": 4},
-        {"key": "list.1", "a": 2, "b": 3},
-        {"key": "train.optimizer.decay", "a": None, "b": 0.1},
-        {"key": "register.name", "a": None, "b": "m"},
+    assert workflow_differences([a, b, a]) == [
+        {"key": "train.epochs", "values": [3, 4, 3]},
+        {"key": "list.1", "values": [2, 3, 2]},
+        {"key": "train.optimizer.decay", "values": [None, 0.1, None]},
+        {"key": "register.name", "values": [None, "m", None]},
     ]
 
 
@@ -48,20 +44,36 @@ WORKFLOWS = st.recursive(
 
 @given(st.dictionaries(st.sampled_from("abc"), WORKFLOWS))
 def test_a_workflow_does_not_differ_from_itself(workflow):
-    assert workflow_differences(workflow, workflow) == []
+    assert workflow_differences([workflow, workflow]) == []
 
 
 def test_size_of_a_form_counts_what_every_form_needs():
     a = manifest({"preprocessing.json": 5, "numpy/w": 10, "keras/m": 100}, parameters=7)
     b = manifest({"preprocessing.json": 6, "numpy/w": 20})
-    assert sizes(a, b) == {
+    assert sizes([a, b, None]) == {
         "bytes": [
-            {"form": "keras", "a": 105, "b": None, "difference": None},
-            {"form": "numpy", "a": 15, "b": 26, "difference": 11},
-            {"form": "all", "a": 115, "b": 26, "difference": -89},
+            {"form": "keras", "values": [105, None, None], "differences": [None, None]},
+            {"form": "numpy", "values": [15, 26, None], "differences": [11, None]},
+            {"form": "all", "values": [115, 26, None], "differences": [-89, None]},
         ],
-        "parameters": {"a": 7, "b": None, "difference": None},
+        "parameters": {"values": [7, None, None], "differences": [None, None]},
     }
+
+
+@pytest.mark.parametrize(
+    ("run", "expected"),
+    [
+        ({}, (None, None, None, None)),
+        ({"seconds": "long", "history": 3}, (None, None, None, None)),
+        (
+            {"seconds": {"train": 9.0, "prepare": 1.5}, "history": [{"seconds": 5.0}, {"seconds": 1.0}, {"seconds": 3.0}]},
+            (9.0, 3, 2.0, 10.5),
+        ),
+        ({"seconds": {"train": 9.0}, "history": [{"seconds": 5.0}]}, (9.0, 1, 5.0, 9.0)),
+    ],
+)
+def test_times_leave_out_the_epoch_that_compiles(run, expected):
+    assert tuple(times(run).values()) == expected
 
 
 def test_churn_by_hand():
@@ -77,16 +89,3 @@ def test_churn_explains_the_change_of_accuracy(rows):
     gain = int((b == truth).sum()) - int((a == truth).sum())
     assert found["became_right"] - found["became_wrong"] == gain
     assert found["became_right"] + found["became_wrong"] <= found["changed"] == int((a != b).sum())
-
-
-@pytest.mark.parametrize("lineage", [None, [], {}, {"workflow": 3}, {"evaluation_set": 3}])
-def test_metadata_of_any_shape_is_compared(lineage):
-    odd = version(lineage=lineage, metrics="good", task=3, parameters="many")
-    found = compare_versions(odd, version(metrics={"accuracy": 0.5}))
-    assert (found["metrics"], found["workflow"]) == ([{"metric": "accuracy", "a": None, "b": 0.5, "difference": None}], [])
-    assert evaluation_set_of(odd) is None
-
-
-def test_versions_are_named():
-    found = compare_versions(version(1, task="classifier"), version(2, task="language-model"))
-    assert [(found[side]["number"], found[side]["task"]) for side in ("a", "b")] == [(1, "classifier"), (2, "language-model")]

@@ -45,8 +45,8 @@ def language():
 
 def test_a_classifier_has_its_sections(classifier):
     assert headings(classifier) == [
-        *("Promotion", "Metrics", "Learning curves", "Confusion matrix", "Calibration", "Vectors of words", "Most confident mistakes"),
-        *("Where the time went", "Dataset", "Lineage", "Workflow"),
+        *("Promotion", "Metrics", "Learning curves", "Confusion matrix", "Calibration", "Vectors of words", "Pre-trained vectors"),
+        *("Most confident mistakes", "Where the time went", "Dataset", "Lineage", "Workflow"),
     ]
 
 
@@ -330,3 +330,31 @@ def test_a_snippet_is_one_line_cut_at_a_space():
 
 def test_a_snippet_without_spaces_is_cut_anywhere():
     assert wording.snippet("x" * 30, longest=10) == "xxxxxxxxxx …"
+
+
+def test_what_pretrained_vectors_cover_is_told():
+    document, details = classifier_run()
+    text = Page(render(document, details)).words
+    assert "2,600 of the 20,000 words of the vocabulary (13 %) began with a vector from the file: 75 % of the running words" in text
+    assert "Training changed them." in text
+    assert "cinematography" in text
+
+
+def test_vectors_that_stayed_as_they_were_are_told_as_such():
+    document, details = classifier_run()
+    details["workflow"]["model"]["pretrained"] = {"path": "v.txt", "trainable": False}
+    assert "Training left them as they are." in Page(render(document, details)).words
+
+
+@pytest.mark.parametrize(("soft", "what"), [(True, "the teacher's probabilities as they are"), (False, "the likeliest label of each")])
+def test_where_pseudo_labels_come_from_is_told(soft, what):
+    document, details = classifier_run()
+    origin = {"teacher": {"name": "teacher", "number": 2, "digest": "sha256:12"}, "documents": 50_000, "threshold": 0.9}
+    origin |= {"accepted": 30_000, "accepted_share": 0.6, "copies_left_out": 123, "used": 29_877, "soft": soft}
+    details["pseudo_labels"] = {**origin, "labels": {"negative": 15_000, HOSTILE: 14_877}}
+    words = Page(render(document, details)).words
+    assert "teacher@v2 judged 50,000 documents without labels and was sure enough, at 0.9 or more, of 60 %" in words
+    assert (
+        "123 of these were left out, because they stand among the test documents or twice, exactly or nearly; 29,877 were learned" in words
+    )
+    assert f"from, {what}." in words
