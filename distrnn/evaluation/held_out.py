@@ -8,16 +8,13 @@ import numpy.typing as npt
 
 from distrnn.client import Classifier, LanguageModel, load_model
 from distrnn.data.evaluation_set import read_evaluation_set
-from distrnn.errors import DataError, NotFoundError, UsageError
-from distrnn.evaluation.comparison import churn
-from distrnn.evaluation.metrics import EPSILON, classifier_metrics, language_metrics, per_class
+from distrnn.errors import NotFoundError, UsageError
+from distrnn.evaluation.metrics import classifier_metrics, language_metrics
 from distrnn.evaluation.slices import memberships
+from distrnn.evaluation.streams import token_losses
 from distrnn.registry import ModelVersion, Registry
 from distrnn.registry.rules import Slice
-from distrnn.runtime.decision import predicted_classes
 from distrnn.storage import Store
-
-WINDOW = 256
 
 Model = Classifier | LanguageModel
 
@@ -91,42 +88,6 @@ def measure(
     return figures
 
 
-def compare(one: Model, other: Model, texts: Sequence[str], labels: npt.NDArray[np.integer]) -> dict[str, Any]:
-    """What two models of one task say about the same text.
-
-    Args:
-        one: loaded.
-        other: loaded.
-        texts: N documents; the pieces of one stream for language models.
-        labels: int [N]; ignored for language models.
-    Returns:
-        `metrics` (`a` and `b`: the figures of each) and `churn` (see `comparison.churn`; None for language models).
-    Raises:
-        DataError: there is nothing to measure on.
-        UsageError: the two cannot be compared, because they have different tasks or labels.
-    """
-    if isinstance(one, Classifier) and isinstance(other, Classifier):
-        if one.labels != other.labels:
-            raise UsageError(f"the two have different labels: {', '.join(one.labels)}, and {', '.join(other.labels)}")
-        truth = np.asarray(labels)
-        said = [(model.predict(texts), model.threshold) for model in (one, other)]
-        a, b = (classifier_metrics(probabilities, truth, threshold) for probabilities, threshold in said)
-        one_says, other_says = (predicted_classes(per_class(probabilities, truth), threshold) for probabilities, threshold in said)
-        return {"metrics": {"a": a, "b": b}, "churn": churn(one_says, other_says, truth)}
-    if isinstance(one, LanguageModel) and isinstance(other, LanguageModel):
-        a, b = (_measure_stream(model, texts) for model in (one, other))
-        return {"metrics": {"a": a, "b": b}, "churn": None}
-    raise UsageError("one is a classifier and the other a language model")
-
-
 def _measure_stream(model: LanguageModel, texts: Sequence[str]) -> dict[str, Any]:
-    ids = np.array(model.preprocessing.vocabulary.encode_stream(texts), np.int32)
-    if len(ids) < 2:
-        raise DataError(f"the evaluation set must have at least two tokens. Received: {len(ids)}")
-    loss, state = 0.0, model.network.initial_state(1)
-    for start in range(0, len(ids) - 1, WINDOW):
-        piece = ids[start : start + WINDOW + 1]
-        probabilities, state = model.network.forward(piece[None, :-1], state)  # [1, n, V]
-        right = probabilities[0, np.arange(len(piece) - 1), piece[1:]]
-        loss -= float(np.log(np.clip(right, EPSILON, 1), dtype=np.float64).sum())
-    return language_metrics(loss, len(ids) - 1)
+    losses = token_losses(model, texts)
+    return language_metrics(float(losses.sum()), len(losses))

@@ -1,6 +1,5 @@
 """Figures of published models on raw text, by slice, and what two of them say about the same documents."""
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +8,7 @@ import pytest
 from distrnn import Registry
 from distrnn.client import load_folder
 from distrnn.errors import NotFoundError, UsageError
-from distrnn.evaluation.held_out import compare, measure, measure_version
+from distrnn.evaluation.held_out import measure, measure_version
 from distrnn.evaluation.metrics import classifier_metrics
 from distrnn.registry.rules import Slice
 from distrnn.runtime import Preprocessing
@@ -37,7 +36,6 @@ def test_a_model_is_judged_with_its_own_threshold(tiny_classifier):
     part = Slice(min_tokens=1)
     expected = classifier_metrics(probabilities, LABELS, threshold)
     assert measure(model, TEXTS, LABELS, [part]) == {None: expected, part: expected}
-    assert compare(model, model, TEXTS, LABELS)["metrics"]["a"] == expected
     assert expected["accuracy"] == np.mean((probabilities > threshold) == LABELS)
 
 
@@ -67,38 +65,3 @@ def test_a_set_that_is_elsewhere_says_where_to_look(tmp_path, tiny_classifier):
         f"the evaluation set e5e5e5e5e5e5 is not in {tmp_path}/storage. Name the storage root that it was made in (--storage, or "
         "storage.root of the workflow)."
     )
-
-
-def test_two_classifiers_are_compared_on_the_same_documents(tiny_classifier):
-    one, other = load_folder(tiny_classifier("one", seed=1)), load_folder(tiny_classifier("other", seed=5))
-    found = compare(one, other, TEXTS, LABELS)
-    said = [model.predict(TEXTS) > 0.5 for model in (one, other)]
-    assert found["metrics"] == {"a": measure(one, TEXTS, LABELS)[None], "b": measure(other, TEXTS, LABELS)[None]}
-    assert found["churn"]["changed"] == int((said[0] != said[1]).sum()) > 0
-
-
-def test_a_model_does_not_churn_against_itself(tiny_classifier):
-    model = load_folder(tiny_classifier(labels=("a", "b", "c")))
-    assert compare(model, model, TEXTS, LABELS)["churn"] == {
-        "documents": 5,
-        "changed": 0,
-        "share": 0.0,
-        "became_right": 0,
-        "became_wrong": 0,
-    }
-
-
-def test_two_language_models_are_compared_by_their_loss(tiny_language_model):
-    models = [load_folder(tiny_language_model(name, seed=seed)) for name, seed in (("one", 1), ("other", 2))]
-    found = compare(*models, ["a cab fed", " a bad egg"], LABELS)
-    assert found["churn"] is None
-    assert [found["metrics"][side]["tokens"] for side in ("a", "b")] == [18, 18]
-    assert found["metrics"]["a"]["perplexity"] == pytest.approx(math.exp(found["metrics"]["a"]["loss_nats"]))
-
-
-def test_what_cannot_be_compared_says_why(tiny_classifier, tiny_language_model):
-    two, three = load_folder(tiny_classifier("two")), load_folder(tiny_classifier("three", labels=("a", "b", "c")))
-    with pytest.raises(UsageError, match=r"^the two have different labels: negative, positive, and a, b, c$"):
-        compare(two, three, TEXTS, LABELS)
-    with pytest.raises(UsageError, match=r"^one is a classifier and the other a language model$"):
-        compare(two, load_folder(tiny_language_model()), TEXTS, LABELS)
