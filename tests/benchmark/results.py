@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -42,6 +42,8 @@ class Row:
         source: who published it.
         expected_minutes: on two cores.
         keys: `KEY=VALUE` for `--set`.
+        files: keys whose value is a file below the shared data.
+        teacher: a workflow that runs before, into the same registry.
     """
 
     workflow: str
@@ -52,6 +54,8 @@ class Row:
     source: str
     expected_minutes: float
     keys: tuple[str, ...] = ()
+    files: tuple[tuple[str, str], ...] = ()
+    teacher: str = ""
 
     @property
     def name(self) -> str:
@@ -62,6 +66,7 @@ class Row:
 TEST, TEST_LOSS = ("metrics", "accuracy"), ("metrics", "loss")
 VALIDATION, TRAINING = ("best", "validation_accuracy"), ("train_metrics", "loss")
 OTHER_END = ("model.padding=post", "model.truncating=post")  # zeros at the end, the first words kept: the lessons' words
+VECTORS, UNLABELLED = "glove/glove.6B.100d.head2604.txt", "imdb/unsupervised.parquet"
 WHOLE = ("data.validation_fraction=0", "train.early_stopping=null")
 
 
@@ -69,6 +74,18 @@ def review(workflow: str, published: str, source: str, minutes: float, *keys: st
     """A row about the IMDB reviews."""
     figure = "validation accuracy, best epoch" if where == VALIDATION else "test accuracy"
     return Row(workflow, "imdb", figure, where, published, source, minutes, keys)
+
+
+def glove(published: str, source: str, *keys: str) -> Row:
+    """A row about 200 reviews and vectors of a file."""
+    return replace(review("imdb-glove-200", published, source, 1, *keys), files=(("model.pretrained.path", VECTORS),))
+
+
+def pseudo(workflow: str, *keys: str) -> Row:
+    """A row about reviews that a teacher has labelled, or about its control."""
+    is_control = "train.pseudo_labels=null" in keys
+    row = review(workflow, "", "the control: the same without them" if is_control else "a slight gain over the control", 3, *keys)
+    return row if is_control else replace(row, files=(("train.pseudo_labels.path", UNLABELLED),), teacher="imdb-multi-hot")
 
 
 ROWS = (
@@ -92,6 +109,14 @@ ROWS = (
     review("imdb-cnn", "0.89", "our goal", 3),
     review("imdb-cnn-multi", "0.90", "our goal", 5),
     review("imdb-bigru", "0.90", "our goal", 10),
+    glove("0.56", "the GloVe lesson; here only the head of the file, 2,604 words"),
+    glove("", "the same, tuned", "model.pretrained.trainable=true"),
+    review("imdb-glove-200", "", "the same, learned from scratch", 1, "model.pretrained=null"),
+    pseudo("imdb-pseudo-label"),
+    pseudo("imdb-pseudo-label", "train.pseudo_labels.soft=true"),
+    pseudo("imdb-pseudo-label", "train.pseudo_labels=null"),
+    pseudo("imdb-pseudo-label-final"),
+    pseudo("imdb-pseudo-label-final", "train.pseudo_labels=null"),
     Row("nietzsche-lstm", "nietzsche.txt", "training loss, nats", TRAINING, "1.6881", "the lesson's notebook, 12 epochs", 5),
 )
 
@@ -123,28 +148,38 @@ def main() -> None:
 
 
 def run(row: Row, seed: int) -> dict[str, Any]:
-    """One run in a home of its own; what the table needs of it."""
-    command = [sys.executable, "-m", "distrnn", "run", str(REPO / "workflows" / f"{row.workflow}.yaml"), "--json"]
-    for key in (f"data.path={DATA / row.data}", f"train.seed={seed}", *row.keys):
-        command += ["--set", key]
-    started = time.perf_counter()
+    """One run in a home of its own, after its teacher's; what the table needs of it."""
+    keys = [*row.keys, *(f"{key}={DATA / file}" for key, file in row.files)]
     with tempfile.TemporaryDirectory() as home:
-        env = {name: value for name, value in os.environ.items() if not name.startswith("DISTRNN_")} | {"DISTRNN_HOME": home}
-        done = subprocess.run(command, stdout=subprocess.PIPE, env=env, check=False, text=True)
-    if done.returncode not in (0, REFUSED):
-        sys.exit(done.returncode)
-    document = json.loads(done.stdout)
+        if row.teacher:
+            executed(row.teacher, row.data, seed, [], home)
+        started = time.perf_counter()
+        document = executed(row.workflow, row.data, seed, keys, home)
+    minutes = (time.perf_counter() - started) / 60
     validation = [entry["validation_accuracy"] for entry in document["history"] if entry["validation_accuracy"] is not None]
     return {
         "metrics": document["metrics"],
         "train_metrics": document["train_metrics"],
         "best": {"validation_accuracy": max(validation, default=None)},
         "epochs": len(document["history"]),
-        "minutes": round((time.perf_counter() - started) / 60, 2),
+        "minutes": round(minutes, 2),
         "date": datetime.now(UTC).date().isoformat(),
         "machine": f"{os.cpu_count()} cores, {platform.machine()}",
         "versions": {package: metadata.version(package) for package in ("tensorflow", "keras", "ray")},
     }
+
+
+def executed(workflow: str, data: str, seed: int, keys: list[str], home: str) -> dict[str, Any]:
+    """The document of a run."""
+    command = [sys.executable, "-m", "distrnn", "run", str(REPO / "workflows" / f"{workflow}.yaml"), "--json"]
+    for key in (f"data.path={DATA / data}", f"train.seed={seed}", *keys):
+        command += ["--set", key]
+    env = {name: value for name, value in os.environ.items() if not name.startswith("DISTRNN_")} | {"DISTRNN_HOME": home}
+    done = subprocess.run(command, stdout=subprocess.PIPE, env=env, check=False, text=True)
+    if done.returncode not in (0, REFUSED):
+        sys.exit(done.returncode)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
 
 
 def lines(results: dict[str, Any]) -> list[str]:
