@@ -66,7 +66,8 @@ def opened(browser, request):
 def test_the_sections_are_there(browser):
     dom, _, _ = browser.open(render(*classifier_run()))
     assert re.findall(r"<h2>(.*?)</h2>", dom) == [
-        *("Promotion", "Metrics", "Learning curves", "Confusion matrix", "Calibration", "Vectors of words", "Most confident mistakes"),
+        *("Promotion", "Metrics", "Learning curves", "Confusion matrix", "Calibration", "Vectors of words"),
+        *("Pre-trained vectors", "Most confident mistakes"),
         *("Where the time went", "Dataset", "Lineage", "Workflow"),
     ]
 
