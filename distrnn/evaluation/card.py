@@ -25,7 +25,7 @@ _TEXTS = {
     "synthetic-reviews": ("en", "made-up reviews in which the order of the words decides"),
     "python-docs": ("en", "the documentation of Python's standard library"),
 }
-_TYPES = {"conv": "convolution", "simple-rnn": "simple RNN"}
+_TYPES = {"bag": "bag of words", "conv": "convolution", "simple-rnn": "simple RNN"}
 _COUNTS = ("examples", "tokens")
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|<>~$])")
 

@@ -83,6 +83,12 @@ def test_workflows_hold_for_the_schema_too(repo_root):
     assert {name: errors for name, errors in wrong.items() if errors} == {}
 
 
+@pytest.mark.parametrize("key", ["padding", "truncating", "mask_zero"])
+def test_workflows_of_reviews_say_what_becomes_of_short_and_long_ones(repo_root, key):
+    models = {file.name: yaml.safe_load(file.read_text())["model"] for file in (repo_root / "workflows").glob("imdb-*.yaml")}
+    assert [name for name, model in models.items() if key not in model] == []
+
+
 def test_schema_refuses_a_misspelt_key():
     wrong = {"name": "a", "data": {"source": "imdb"}, "model": {"type": "lstm", "sequence_length": 5}, "train": {"epoch": 1}}
     with pytest.raises(jsonschema.ValidationError):

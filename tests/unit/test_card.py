@@ -76,6 +76,7 @@ def test_nothing_is_claimed_about_a_file_of_the_users():
     [
         ("mlp", "A text classifier (MLP)"),
         ("conv", "A text classifier (convolution)"),
+        ("bag", "A text classifier (bag of words)"),
         ("simple-rnn", "A recurrent text classifier (simple RNN)"),
         ("gru", "A recurrent text classifier (GRU)"),
         ("lstm", "A recurrent text classifier (LSTM)"),
