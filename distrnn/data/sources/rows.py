@@ -99,9 +99,7 @@ def scan(file: SourceFile, form: Form) -> tuple[str, list[Span]]:
     else:
         names, pieces = (), list(cut(_finder(form), stream, base.CHUNK_BYTES))
     skipped = stream.skipped
-    spans = [
-        Span(file, start + skipped, stop + skipped, first_row, rows, stop - start, names) for start, stop, first_row, rows in pieces
-    ]
+    spans = [Span(file, start + skipped, stop + skipped, first_row, rows, stop - start, names) for start, stop, first_row, rows in pieces]
     return digest.hexdigest(), spans
 
 
