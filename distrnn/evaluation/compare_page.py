@@ -5,27 +5,14 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
-import jinja2
-
 from distrnn.evaluation import compare_figures, margins, wording
 from distrnn.evaluation.figures import VARIABLES
+from distrnn.evaluation.pages import template
 
 LONGEST_NAME = 80
 
-_TEMPLATES = jinja2.Environment(
-    loader=jinja2.PackageLoader("distrnn.evaluation", "."),
-    autoescape=True,
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-_TEMPLATES.filters.update(
-    number=wording.number,
-    measured=wording.measured,
-    words=wording.words,
-    snippet=wording.snippet,
-    percent=wording.percent,
-    metric_words=wording.metric_words,
+_TEMPLATE = template(
+    "compare.html",
     lengths=compare_figures.length_words,
     chance=lambda p: margins.p_words(p).removeprefix("p ").removeprefix("= "),
     plain=wording.plain,
@@ -45,7 +32,7 @@ def render(document: Mapping[str, Any]) -> str:
     asked = evaluation.get("models") or []
     accuracy, groups = evaluation["accuracy"], evaluation["lengths"]
     places = [names.index(name) for name in asked]
-    page = _TEMPLATES.get_template("compare.html").render(
+    page = _TEMPLATE.render(
         document=document,
         evaluation=evaluation,
         title=" · ".join(names),

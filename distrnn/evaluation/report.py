@@ -8,7 +8,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jinja2
 import yaml
 
 from distrnn.embeddings import WordVectors
@@ -16,28 +15,13 @@ from distrnn.evaluation import figures, wording
 from distrnn.evaluation.calibration import BINS
 from distrnn.evaluation.calibration_figure import reliability_curve
 from distrnn.evaluation.embedding_figures import embedding_figures
+from distrnn.evaluation.pages import template
 from distrnn.registry.rules import Slice
 
 FEWEST_DIMENSIONS = 3
 MAIN_METRIC = {"classifier": "accuracy", "language-model": "bits_per_character"}
 
-_TEMPLATES = jinja2.Environment(
-    loader=jinja2.PackageLoader("distrnn.evaluation", "."),
-    autoescape=True,
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-_TEMPLATES.filters.update(
-    number=wording.number,
-    measured=wording.measured,
-    duration=wording.duration,
-    words=wording.words,
-    snippet=wording.snippet,
-    metric_words=wording.metric_words,
-    percent=wording.percent,
-    slice_words=lambda part: Slice.from_json(part).words,
-)
+_TEMPLATE = template("report.html", duration=wording.duration, slice_words=lambda part: Slice.from_json(part).words)
 
 
 def render(document: Mapping[str, Any], details: Mapping[str, Any]) -> str:
@@ -58,7 +42,7 @@ def render(document: Mapping[str, Any], details: Mapping[str, Any]) -> str:
     workflow = details.get("workflow") or {}
     history = document.get("history") or []
     seconds = document.get("seconds") or {}
-    page = _TEMPLATES.get_template("report.html").render(
+    page = _TEMPLATE.render(
         document=document,
         details=details,
         headline=_headline(document, workflow),
