@@ -13,6 +13,7 @@ from ray.exceptions import OutOfMemoryError, RayActorError, RayTaskError, Worker
 from distrnn.errors import DataError, DistrnnError
 
 ATTEMPTS = 3
+DEAD_WITHIN_S = 5.0
 _STARTING = None
 _DEATHS = (RayActorError, OutOfMemoryError, WorkerCrashedError)
 
@@ -41,6 +42,8 @@ class ActorPool:
     def __exit__(self, *_: object) -> None:
         for actor in [*self._idle, *(actor for actor, _ in self._busy.values())]:
             ray.kill(actor)
+        if self._busy:  # an actor that is being killed may still write; whoever removes what it wrote must come after it
+            ray.wait(list(self._busy), num_returns=len(self._busy), timeout=DEAD_WITHIN_S)
         self._idle, self._busy = [], {}
 
     def run(self, method: str, tasks: Sequence[tuple[Any, ...]], done: Callable[[int, Any], None]) -> list[Any]:
