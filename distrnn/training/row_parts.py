@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from distrnn.training.kernels.rows import sizes
 from distrnn.training.variables import SEED_STEP, is_random
 
 PART_STEP = SEED_STEP >> 1
@@ -41,10 +42,9 @@ class RowParts:
         Args:
             arrays: [b, ...].
         """
-        rows = arrays[0].shape[0]
-        sizes = [rows // self._parts + (part < rows % self._parts) for part in range(self._parts)]
+        rows_of_parts = sizes(arrays[0].shape[0], self._parts)
         states = [variable.value for variable in self._random]
-        pieces = zip(*[tf.split(array, sizes) for array in arrays], strict=True)
+        pieces = zip(*[tf.split(array, rows_of_parts) for array in arrays], strict=True)
         done = [self._part(_moved(states, part), *piece) for part, piece in enumerate(pieces)]
         for variable, state in zip(self._random, done[0][1], strict=True):
             variable.assign(state)

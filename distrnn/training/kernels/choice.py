@@ -1,7 +1,8 @@
 """Which kernels a training step uses, decided before anything is built; pure, no TensorFlow.
 
-The rules for processors come from measurements of two cores (2026-11-26, tensorflow 2.21, two cores; milliseconds a step of 32 rows unless
-said otherwise, medians of several rounds in turn; the gradient in two parts of the rows has a compiled update of its own):
+The rules for processors come from measurements of two cores (2026-11-26, tensorflow 2.21; milliseconds a step of 32 rows unless said
+otherwise, medians of several rounds in turn, but for Keras' fit and the stateful LSTM of 40 steps, which are of an earlier day; a gradient
+in two parts of the rows has a compiled update of its own):
 
 | what                          | Keras fit | step as one | gradient in two parts | layers in two parts |
 | LSTM 128, 80 steps            |        83 |        22.4 |                  19.3 |                21.5 |

@@ -37,7 +37,7 @@ def run(form: Form, call: Call, parts: int) -> tuple[Any, Tensors]:
         joined = tf.nest.map_structure(lambda *pieces: tf.concat(pieces, axis=0), *[(outputs, final) for outputs, final, _ in done])
 
         def gradient(outputs_gradient: Any, *states_gradient: Any) -> Tensors:
-            above = _cut((outputs_gradient, states_gradient), _sizes(inputs.shape[0], parts))
+            above = _cut((outputs_gradient, states_gradient), sizes(inputs.shape[0], parts))
             found = [
                 compiled(backward, form)(one, saved, *gradients) for one, (_, _, saved), gradients in zip(calls, done, above, strict=True)
             ]
@@ -57,10 +57,10 @@ def run(form: Form, call: Call, parts: int) -> tuple[Any, Tensors]:
 def split(call: Call, parts: int) -> list[Call]:
     """The same call for each part of its rows."""
     by_row = call._replace(weights=())
-    return [Call(*piece)._replace(weights=call.weights) for piece in _cut(by_row, _sizes(call.inputs.shape[0], parts))]
+    return [Call(*piece)._replace(weights=call.weights) for piece in _cut(by_row, sizes(call.inputs.shape[0], parts))]
 
 
-def _sizes(rows: int, parts: int) -> list[int]:
+def sizes(rows: int, parts: int) -> list[int]:
     """Rows of each part, as equal as can be."""
     return [rows // parts + (part < rows % parts) for part in range(parts)]
 
