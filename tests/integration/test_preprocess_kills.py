@@ -21,7 +21,8 @@ from fixtures_processes import processes
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
-# Two nodes of one CPU each; each chunk takes a while, and the second node dies once both have begun to work.
+# Two nodes of one CPU each. Where a node shall die, the first chunk of each waits for the other node's (a node's actor may
+# take long to start on a busy machine), each chunk takes a while, and the second node dies once both have begun to work.
 PROGRAM = """
 import os, sys, time, threading
 from dataclasses import dataclass, replace
@@ -38,9 +39,13 @@ from fixtures_data import document_workflow
 class Slow:
     reader: Any
     marks: str
+    nodes: int
 
     def read(self):
         open(os.path.join(self.marks, ray.get_runtime_context().get_node_id()), "w").close()
+        deadline = time.monotonic() + 60
+        while len(os.listdir(self.marks)) < self.nodes and time.monotonic() < deadline:
+            time.sleep(0.05)
         time.sleep(0.3)
         return self.reader.read()
 
@@ -50,7 +55,7 @@ cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
 second = cluster.add_node(num_cpus=1)
 ray.init(address=cluster.address, log_to_driver=False)
 found = lookup(document_workflow(folder), open_store(storage))
-chunks = [replace(chunk, reader=Slow(chunk.reader, marks)) for chunk in found.source.chunks()]
+chunks = [replace(chunk, reader=Slow(chunk.reader, marks, 2 if kill == "node" else 1)) for chunk in found.source.chunks()]
 found.source.chunks = lambda: chunks
 
 def kill_the_second_node():
