@@ -17,6 +17,7 @@ LEAKING_PREFIXES = ("AWS_", "DISTRNN_", "RAY_ADDRESS")
 KEPT = ("DISTRNN_REQUIRE_SERVERS",)
 
 pytest_plugins = sorted(path.stem for path in Path(__file__).parent.glob("fixtures_*.py"))
+pytest.register_assert_rewrite(*pytest_plugins)  # all before the first is loaded, because some import others
 
 settings.register_profile("distrnn", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("distrnn")

@@ -1,11 +1,11 @@
 """Where a model came from: enough to train it again."""
 
-import subprocess
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from distrnn.cluster.commits import commit_of
 from distrnn.cluster.preprocess import PreparedDataset
 from distrnn.training.plan import Placement
 from distrnn.workflow import LoadedWorkflow
@@ -23,8 +23,8 @@ def of_run(
         prepared: what it was trained on.
         run_id: of the run.
         placement: of its workers.
-        beside: what it learned from beside the dataset: `vectors` (sha256 of the file), `pseudo_labels` (where they come from); None is
-            left out.
+        beside: what it learned from beside the dataset: `vectors` (sha256 of the file), `weights_from` (whose weights it began with),
+            `pseudo_labels` (where they come from); None is left out.
     """
     evaluation_set = prepared.dataset.manifest.evaluation_set
     return {
@@ -45,17 +45,3 @@ def _version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:  # a wheel of another name, for instance tensorflow-cpu
         return None
-
-
-def commit_of(folder: Path) -> str | None:
-    """The commit checked out in `folder`, with `+changes` where files differ from it; None outside of git."""
-    try:
-        head = _git(folder, "rev-parse", "HEAD")
-        return head + ("+changes" if _git(folder, "status", "--porcelain", "--untracked-files=no") else "")
-    except (OSError, subprocess.SubprocessError):
-        return None
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(folder), *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=10).stdout.strip()

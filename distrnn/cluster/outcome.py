@@ -81,7 +81,9 @@ def preprocessing(workflow: Workflow, dataset: Dataset) -> Preprocessing:
             truncating=workflow.model.truncating,
         )
     stream = dataset.reader("test" if workflow.has_test_split else "train")
-    prompt = "".join(vocabulary.token(int(token)) for token in stream.span(0, min(PROMPT_TOKENS, stream.tokens)))
+    joint = "" if vocabulary.spec.level == "char" else " "
+    first = stream.span(0, min(PROMPT_TOKENS, stream.tokens)).tolist()
+    prompt = joint.join(vocabulary.token(token) for token in first if token >= vocabulary.spec.first_id)
     return Preprocessing(task="language-model", vocabulary=vocabulary, sample_prompt=prompt)
 
 
@@ -100,9 +102,10 @@ def _choose_threshold(reader: ShardReader, folder: Path) -> dict[str, Any]:
 
 
 def _judge(dataset: Dataset, held_out: HeldOut, threshold: float) -> tuple[dict[str, Any], dict[str, Any]]:
-    if held_out.probabilities is None or held_out.labels is None:
-        return metrics.language_metrics(held_out.total_loss, held_out.tokens), {}
     _, texts, labels = dataset.evaluation_texts()
+    if held_out.probabilities is None or held_out.labels is None:
+        characters = metrics.characters_of(texts, dataset.manifest.tokenizer.level)
+        return metrics.language_metrics(held_out.total_loss, held_out.tokens, characters), {}
     if not np.array_equal(np.asarray(labels), held_out.labels):
         raise AssertionError("the evaluation set and the test shards are in different orders")
     probabilities, names = held_out.probabilities, dataset.manifest.labels

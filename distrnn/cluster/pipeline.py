@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distrnn.client import load_folder
-from distrnn.cluster import gate, lineage, metrics, preprocess, pseudo_labelling, record
+from distrnn.cluster import gate, initial_weights, lineage, metrics, preprocess, pseudo_labelling, record
+from distrnn.cluster.initial_weights import weights_from
 from distrnn.cluster.interrupts import Interrupts
 from distrnn.cluster.planning import check_trainable, names_file, place_workflow, require_shared, storage_of
 from distrnn.cluster.preprocess import PreparedDataset
@@ -173,8 +174,8 @@ class _Run:
 
     def _execute(self) -> RunResult:
         check_trainable(self.workflow, open_source(self.workflow).labels)
-        if section := self.workflow.train.pseudo_labels:
-            self._registry_of_teacher().resolve(section.teacher)
+        for reference in self._models_beside():
+            self._registry_of_models().resolve(reference)
         with contextlib.ExitStack() as stack:
             temporary = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="distrnn-run-")))
             folder = temporary / "model"
@@ -200,20 +201,32 @@ class _Run:
         """Record what training reads beside the dataset, and say where it comes from."""
         if (vectors := pretrained_of(self.workflow)) and (digest := digest_of(self.workflow)):
             self.document = record.with_vectors(self.runs, self.document, vectors.path, digest)
-        if self.workflow.train.pseudo_labels is None:
-            return {"vectors": self.document.get("vectors")}
-        with self.watch.stage("label"):
-            teacher = (self.document.get("pseudo_labels") or {}).get("teacher")
-            registry = self._registry_of_teacher()
-            labelled = pseudo_labelling.label(self.workflow, prepared.dataset, registry, self.progress, teacher=teacher)
-        self.document = record.with_pseudo_labels(self.runs, self.document, labelled.name, labelled.teacher)
-        return {"vectors": self.document.get("vectors"), "pseudo_labels": labelled.origin}
+        beside = {"vectors": self.document.get("vectors")}
+        if reference := weights_from(self.workflow):
+            before = (self.document.get("weights") or {}).get("model")
+            begun = initial_weights.fetch(before or reference, prepared.dataset, self._registry_of_models())
+            self.document = record.with_weights(self.runs, self.document, begun.name, begun.model)
+            beside["weights_from"] = begun.origin
+        if self.workflow.train.pseudo_labels is not None:
+            with self.watch.stage("label"):
+                teacher = (self.document.get("pseudo_labels") or {}).get("teacher")
+                registry = self._registry_of_models()
+                labelled = pseudo_labelling.label(self.workflow, prepared.dataset, registry, self.progress, teacher=teacher)
+            self.document = record.with_pseudo_labels(self.runs, self.document, labelled.name, labelled.teacher)
+            beside["pseudo_labels"] = labelled.origin
+        return beside
 
-    def _registry_of_teacher(self) -> Registry:
+    def _models_beside(self) -> list[str]:
+        """References of the published models that a run learns from."""
+        section = self.workflow.train.pseudo_labels
+        return [reference for reference in (weights_from(self.workflow), section and section.teacher) if reference]
+
+    def _registry_of_models(self) -> Registry:
         return self.registry or Registry(self.options.registry)
 
     def _train(self, placement: Placement, prepared: PreparedDataset, folder: Path, log_file: str | None) -> dict[str, Any]:
-        inputs = Inputs(self.document.get("vectors"), (self.document.get("pseudo_labels") or {}).get("name"))
+        labelled, weights = (self.document.get(key) or {} for key in ("pseudo_labels", "weights"))
+        inputs = Inputs(self.document.get("vectors"), labelled.get("name"), weights.get("name"))
         folder_of_run = f"runs/{self.run_id}"
         job = TrainJob(self.loaded.to_json(), self.store.url, prepared.fingerprint, placement, folder_of_run, log_file, inputs)
         started = time.perf_counter()

@@ -1,6 +1,7 @@
 """The record of a run: opened when it starts or goes on, closed when it ends for whatever reason."""
 
 import contextlib
+import os
 import shlex
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -15,6 +16,7 @@ from distrnn.errors import ConflictError, DataError, DistrnnError, InterruptedRu
 from distrnn.runs import RunStore, new_run_id
 from distrnn.workflow import LoadedWorkflow
 
+RESUME = "DISTRNN_RESUME"
 OPERATIONAL_KEYS = ("checkpoint_every_s", "checkpoints_kept", "max_failures", "max_time_s", "steps_per_call", "tensorboard")
 
 
@@ -47,7 +49,12 @@ class Options:
         )
 
     def command(self, workflow_file: str, run_id: str) -> str:
-        """The command that goes on with a run; everything but where its record is stands in the record."""
+        """The command that goes on with a run; everything but where its record is stands in the record.
+
+        A run that was submitted goes on from where it was submitted (DISTRNN_RESUME), not from the node of the cluster that it ran on.
+        """
+        if submitted := os.environ.get(RESUME):
+            return submitted
         words = ["distrnn", "run", workflow_file, "--resume", run_id]
         if root := self.overrides.get("storage.root"):
             words += ["--set", f"storage.root={root}"]
@@ -72,6 +79,7 @@ def start(runs: RunStore, loaded: LoadedWorkflow, options: Options, run_id: str 
         "resolved_workflow": loaded.to_json(),
         "fingerprint": None,
         "vectors": None,
+        "weights": None,
         "pseudo_labels": None,
     }
     runs.create(run_id, document)
@@ -112,9 +120,7 @@ def with_dataset(runs: RunStore, document: dict[str, Any], fingerprint: str) -> 
             f"expected the data that run {document['run_id']} began with (dataset {before[:12]}). Received: dataset {fingerprint[:12]}. "
             "Bring the data back, or start a new run."
         )
-    document = {**document, "fingerprint": fingerprint}
-    runs.save(document["run_id"], document)
-    return document
+    return _with(runs, document, "fingerprint", fingerprint)
 
 
 def with_vectors(runs: RunStore, document: dict[str, Any], path: str, digest: str) -> dict[str, Any]:
@@ -126,9 +132,12 @@ def with_vectors(runs: RunStore, document: dict[str, Any], path: str, digest: st
     before = document.get("vectors")
     if before is not None and before != digest:
         raise another_file(path, before, digest)
-    document = {**document, "vectors": digest}
-    runs.save(document["run_id"], document)
-    return document
+    return _with(runs, document, "vectors", digest)
+
+
+def with_weights(runs: RunStore, document: dict[str, Any], name: str, model: str) -> dict[str, Any]:
+    """Record which weights a run begins with, and which version of a model has them: the same one whenever the run goes on."""
+    return _with(runs, document, "weights", {"name": name, "model": model})
 
 
 def with_pseudo_labels(runs: RunStore, document: dict[str, Any], name: str, teacher: str) -> dict[str, Any]:
@@ -143,7 +152,11 @@ def with_pseudo_labels(runs: RunStore, document: dict[str, Any], name: str, teac
             f"expected the pseudo-labelled documents that run {document['run_id']} began with ({before['name'][:12]}). "
             f"Received: others ({name[:12]}). Bring the file of train.pseudo_labels.path back, or start a new run."
         )
-    document = {**document, "pseudo_labels": {"name": name, "teacher": teacher}}
+    return _with(runs, document, "pseudo_labels", {"name": name, "teacher": teacher})
+
+
+def _with(runs: RunStore, document: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
+    document = {**document, key: value}
     runs.save(document["run_id"], document)
     return document
 

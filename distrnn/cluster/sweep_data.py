@@ -3,6 +3,7 @@
 import json
 
 from distrnn.cluster import preprocess
+from distrnn.cluster.initial_weights import weights_from
 from distrnn.cluster.planning import check_trainable
 from distrnn.cluster.sweep_plan import SweepPlan
 from distrnn.data.sources import open_source
@@ -25,12 +26,19 @@ def check_all_trainable(plan: SweepPlan) -> None:
         if key not in labels:
             labels[key] = list(open_source(workflow).labels)
         check_trainable(workflow, labels[key])
-        if workflow.train.pseudo_labels is not None:
-            raise WorkflowError(
-                "key 'train.pseudo_labels': expected nothing in a sweep, whose trials read no registry. "
-                f"Received: teacher {workflow.train.pseudo_labels.teacher}. Sweep the other keys without it, then run with it.",
-                key="train.pseudo_labels",
-            )
+        section = workflow.train.pseudo_labels
+        _refuse_model("train.pseudo_labels", f"teacher {section.teacher}" if section else None)
+        _refuse_model("model.weights_from", weights_from(workflow))
+
+
+def _refuse_model(key: str, received: str | None) -> None:
+    if received is None:
+        return
+    raise WorkflowError(
+        f"key '{key}': expected nothing in a sweep, whose trials read no registry. "
+        f"Received: {received}. Sweep the other keys without it, then run with it.",
+        key=key,
+    )
 
 
 def prepare_all(plan: SweepPlan, store: Store, progress: Progress) -> list[str]:

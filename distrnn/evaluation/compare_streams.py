@@ -12,7 +12,7 @@ from typing import Any
 from distrnn.client import LanguageModel
 from distrnn.evaluation.comparison import figures
 from distrnn.evaluation.margins import judged
-from distrnn.evaluation.metrics import language_metrics
+from distrnn.evaluation.metrics import characters_of, language_metrics
 from distrnn.evaluation.streams import BLOCK_TOKENS, FEWEST_BLOCKS, paired_bootstrap, token_losses
 from distrnn.progress import Event, Progress, silent
 
@@ -38,8 +38,10 @@ def compare_streams(
     for done, model in enumerate(models, start=1):
         losses.append(token_losses(model, texts))
         progress(Event("evaluate", done, len(models), "models"))
-    told = {"metrics": figures([language_metrics(float(loss.sum()), len(loss)) for loss in losses])}
     vocabularies = [model.preprocessing.vocabulary for model in models]
+    characters = [characters_of(texts, vocabulary.spec.level) for vocabulary in vocabularies]
+    found_metrics = [language_metrics(float(loss.sum()), len(loss), count) for loss, count in zip(losses, characters, strict=True)]
+    told = {"metrics": figures(found_metrics)}
     if any(other.tokens != vocabularies[0].tokens or other.spec != vocabularies[0].spec for other in vocabularies[1:]):
         why = "their vocabularies differ, so a token is not the same task for each of them"
         return {**told, "test": None, "pairs": None, "untested": why}

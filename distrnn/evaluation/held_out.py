@@ -9,7 +9,7 @@ import numpy.typing as npt
 from distrnn.client import Classifier, LanguageModel, load_model
 from distrnn.data.evaluation_set import read_evaluation_set
 from distrnn.errors import NotFoundError, UsageError
-from distrnn.evaluation.metrics import classifier_metrics, language_metrics
+from distrnn.evaluation.metrics import characters_of, classifier_metrics, language_metrics
 from distrnn.evaluation.slices import memberships
 from distrnn.evaluation.streams import token_losses
 from distrnn.registry import ModelVersion, Registry
@@ -90,4 +90,4 @@ def measure(
 
 def _measure_stream(model: LanguageModel, texts: Sequence[str]) -> dict[str, Any]:
     losses = token_losses(model, texts)
-    return language_metrics(float(losses.sum()), len(losses))
+    return language_metrics(float(losses.sum()), len(losses), characters_of(texts, model.preprocessing.vocabulary.spec.level))

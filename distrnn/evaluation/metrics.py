@@ -136,6 +136,16 @@ def language_metrics(total_loss_nats: float, tokens: int, characters: int | None
     return {"loss_nats": loss, "bits_per_character": bits, "perplexity": math.exp(loss), "tokens": int(tokens)}
 
 
+def characters_of(texts: Sequence[str], level: str) -> int | None:
+    """How many characters the tokens of a text stand for; None where a token is one.
+
+    Args:
+        texts: the pieces of one stream.
+        level: of the tokens, `char` or `word`.
+    """
+    return None if level == "char" else sum(map(len, texts))
+
+
 def auc(scores: FloatArray, positive: npt.NDArray[np.bool_]) -> float | None:
     """Area under the ROC curve, exactly: how often a positive example scores above a negative one, a tie counting half.
 

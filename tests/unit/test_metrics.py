@@ -172,3 +172,11 @@ def test_no_token_is_refused():
         "evaluation needs at least one predicted token. Received: 0. "
         "Hold out more text (data.test_fraction), or take a smaller model.window."
     )
+
+
+def test_the_characters_of_words_are_those_of_the_text():
+    assert metrics.characters_of(["A film,", " again."], "word") == 14
+
+
+def test_a_token_that_is_a_character_needs_no_count():
+    assert metrics.characters_of(["A film"], "char") is None

@@ -104,3 +104,8 @@ def test_the_documents_that_a_teacher_labelled_are_recorded_and_no_others_taken(
         "expected the pseudo-labelled documents that run mine began with (aaaaaaaaaaaa). Received: others (bbbbbbbbbbbb). "
         "Bring the file of train.pseudo_labels.path back, or start a new run."
     )
+
+
+def test_the_weights_that_a_run_begins_with_are_recorded(runs):
+    record.with_weights(runs, started(runs), "a" * 64, "teacher@sha256:12")
+    assert runs.load("mine")["weights"] == {"name": "a" * 64, "model": "teacher@sha256:12"}

@@ -1,0 +1,107 @@
+"""A language model of unlabelled documents becomes a classifier of labelled ones, by the command line."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from distrnn.client import load_model
+from distrnn.data.sources import synthetic
+from distrnn.registry import Registry
+from distrnn.runtime.assemble import load_weights
+from fixtures_client import result_of
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+
+LANGUAGE = """
+name: encoder
+data: {source: parquet, path: texts.parquet, test_fraction: 0.1, tokenizer: {level: word, vocabulary_size: 400, boundaries: true}}
+model: {task: language-model, type: lstm, window: 20, embedding_dim: 8, embedding_normalization: none, units: 12}
+train: {epochs: 1, global_batch_size: 16, optimizer: {learning_rate: 0.01}}
+scaling: {device: cpu}
+register: {name: encoder}
+"""
+CLASSIFIER = """
+name: classifier
+data: {source: synthetic-reviews, limit: 500, tokenizer: {level: word, vocabulary_size: 300}}
+model: {type: lstm, sequence_length: 40, embedding_dim: 8, units: 12, weights_from: encoder}
+train: {epochs: 1, global_batch_size: 16, optimizer: {name: sgd, learning_rate: 1.0e-12}}
+scaling: {device: cpu}
+register: {name: classifier}
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Both workflows and the documents without labels."""
+    folder = tmp_path_factory.mktemp("fine-tuning")
+    (folder / "language.yaml").write_text(LANGUAGE)
+    (folder / "classifier.yaml").write_text(CLASSIFIER)
+    texts = [synthetic.document(index, "train", 7)[0] for index in range(300)]
+    pq.write_table(pa.table({"text": texts}), folder / "texts.parquet")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(folder: Path, distrnn_command: Callable[..., Any]) -> Callable[..., Any]:
+    def run(name: str, *arguments: str) -> Any:
+        return distrnn_command("run", str(folder / f"{name}.yaml"), "--json", *arguments, env={"DISTRNN_HOME": str(folder / "home")})
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def encoder(run: Callable[..., Any]) -> dict[str, Any]:
+    return result_of(run("language"))
+
+
+@pytest.fixture(scope="module")
+def fine_tuned(run: Callable[..., Any], encoder: dict[str, Any]) -> dict[str, Any]:
+    return result_of(run("classifier"))
+
+
+def test_a_model_of_words_tells_bits_of_characters(encoder: dict[str, Any]) -> None:
+    """A word has several characters, so that models of words and of characters can be compared."""
+    metrics = encoder["metrics"]
+    assert metrics["perplexity"] == pytest.approx(np.exp(metrics["loss_nats"]))
+    assert 3 < metrics["loss_nats"] / np.log(2) / metrics["bits_per_character"] < 12
+
+
+def test_the_classifier_begins_with_the_encoder(fine_tuned: dict[str, Any], folder: Path) -> None:
+    """Its learning rate moves nothing, so what is published is what it began with."""
+    registry = Registry(folder / "home" / "registry")
+    folders = [registry.pull(registry.resolve(name), form="numpy") for name in ("encoder", "classifier")]
+    encoder, classifier = (load_weights(pulled / "numpy") for pulled in folders)
+    assert np.allclose(classifier["lstm/kernel"], encoder["lstm/kernel"], atol=1e-7)
+    assert np.allclose(classifier["lstm/recurrent_kernel"], encoder["lstm/recurrent_kernel"], atol=1e-7)
+    other, own = (load_model(name, registry).preprocessing.vocabulary for name in ("encoder", "classifier"))
+    rows = [(other.encode(word)[-1], own.encode(word)[-1]) for word in ("film", "the")]
+    for theirs, ours in rows:
+        assert np.allclose(classifier["embedding/embeddings"][ours], encoder["embedding/embeddings"][theirs], atol=1e-7)
+
+
+def test_the_version_says_whose_weights_it_began_with(fine_tuned: dict[str, Any], folder: Path) -> None:
+    manifest = json.loads((folder / "home/registry/classifier/versions/0000000001.json").read_text())
+    origin = manifest["metadata"]["lineage"]["weights_from"]
+    assert (origin["name"], origin["number"]) == ("encoder", 1)
+    assert 0 < origin["tokens_known"] <= origin["tokens"]
+
+
+def test_a_model_of_another_size_is_refused(fine_tuned: dict[str, Any], run: Callable[..., Any], folder: Path) -> None:
+    done = run("classifier", "--set", "model.units=8")
+    assert done.returncode == 2
+    assert json.loads(done.stdout)["message"] == (
+        f"{folder / 'classifier.yaml'}: key 'model.weights_from': expected a model whose lstm/kernel has the shape [8, 32]. Received: the shape [8, 48]. "
+        "Give this model the size of that one"
+    )
+
+
+def test_a_model_that_is_not_there_is_missed_before_anything_is_prepared(run: Callable[..., Any]) -> None:
+    done = run("classifier", "--set", "model.weights_from=nobody")
+    assert done.returncode == 3
+    assert "nobody" in json.loads(done.stdout)["message"]
