@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PINS := pyproject.toml constraints.txt
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow lint bench results clean
@@ -16,10 +17,10 @@ demo: $(VENV)/.train ## Train two small models, pull them, predict (3 minutes af
 	@$(BIN)/python -m distrnn.cli.demo
 
 test: lint ## Lint, then every fast test (the direction of imports is one of them)
-	$(BIN)/python -m pytest -m "not slow and not bench"
+	$(PYTEST) -m "not slow and not bench"
 
 test-slow: $(VENV)/.dev ## Kills, races and stress
-	$(BIN)/python -m pytest -m slow
+	$(PYTEST) -m slow
 
 lint: $(VENV)/.dev ## Style and types
 	$(BIN)/ruff check .

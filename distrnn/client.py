@@ -1,20 +1,23 @@
 """A published model, ready to use: texts in, probabilities or text out. Neither TensorFlow nor Ray is needed."""
 
-import math
-from collections.abc import Callable, Sequence
+import io
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from distrnn.errors import UsageError
+from distrnn.errors import DataError, UsageError
 from distrnn.registry import ModelVersion, Registry
 from distrnn.runtime import Network, Preprocessing
+from distrnn.runtime.completion import Candidate, candidates, guesses
 from distrnn.runtime.decision import THRESHOLD
 from distrnn.runtime.form import damaged
-from distrnn.runtime.generation import generate_ids, prompt_ids
+from distrnn.runtime.generation import Sampling, generate_ids, prompt_ids, until
 from distrnn.runtime.preprocessing import FILE
+from distrnn.runtime.scoring import Score, score_lines
 
 FORM = "numpy"
 
@@ -26,7 +29,12 @@ class LoadedModel:
         version: `name`, `number` and `digest`; None for a folder.
         preprocessing: how text becomes ids.
         network: the layers.
+        what: it is, with its article.
+        verb: of the command line that uses it.
     """
+
+    what: ClassVar[str]
+    verb: ClassVar[str]
 
     def __init__(self, network: Network, preprocessing: Preprocessing, version: ModelVersion | None) -> None:
         self.network, self.preprocessing, self.version = network, preprocessing, version
@@ -46,15 +54,35 @@ class LoadedModel:
 
     def predict(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Class probabilities; see `Classifier.predict`."""
-        raise UsageError("predict needs a classifier. This is a language model; use generate.")
+        raise UsageError(f"predict needs a classifier. This is {self.what}; use {self.verb}.")
 
-    def generate(self, prompt: str, length: int, *, temperature: float = 1.0, seed: int | None = None) -> str:
+    def generate(
+        self,
+        prompt: str,
+        length: int,
+        *,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        stop: str | None = None,
+        seed: int | None = None,
+    ) -> str:
         """Text that follows a prompt; see `LanguageModel.generate`."""
-        raise UsageError("generate needs a language model. This is a classifier; use predict.")
+        raise needs_language_model("generate", self)
+
+    def score(self, text: str | Iterable[str], *, window: int | None = None, top: int = 10) -> Score:
+        """How well a text is foreseen; see `LanguageModel.score`."""
+        raise needs_language_model("score", self)
+
+    def complete(self, text: str, *, top: int = 10) -> list[Candidate]:
+        """What may come next; see `LanguageModel.complete`."""
+        raise needs_language_model("complete", self)
 
 
 class Classifier(LoadedModel):
     """A published classifier."""
+
+    what, verb = "a classifier", "predict"
 
     def predict(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """How probable each class is.
@@ -85,20 +113,50 @@ class Classifier(LoadedModel):
 class LanguageModel(LoadedModel):
     """A published language model."""
 
-    def generate(self, prompt: str, length: int, *, temperature: float = 1.0, seed: int | None = None) -> str:
+    what, verb = "a language model", "generate"
+
+    def generate(
+        self,
+        prompt: str,
+        length: int,
+        *,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        stop: str | None = None,
+        seed: int | None = None,
+    ) -> str:
         """Write the text that follows a prompt.
 
         Args:
             prompt: read first, in the model's own case; characters it does not know count as unknown. May be empty.
-            length: tokens to write: characters, or words for a model of words.
+            length: tokens to write at most: characters, or words for a model of words.
             temperature: above 1 more daring, below 1 safer, 0 always the most probable token.
+            top_k: draw among so many tokens only, the most probable ones.
+            top_p: draw among the fewest most probable tokens that together have this share (nucleus sampling).
+            stop: where this text would come, writing ends.
             seed: the same seed gives the same text; None gives another each time.
         Returns:
-            the new text only, without the prompt.
+            the new text only, without the prompt and without `stop`.
         Raises:
-            UsageError: length, temperature or seed makes no sense.
+            UsageError: one of them makes no sense.
         """
-        _check(prompt, length, temperature, seed)
+        return "".join(self.stream(prompt, length, temperature=temperature, top_k=top_k, top_p=top_p, stop=stop, seed=seed))
+
+    def stream(
+        self,
+        prompt: str,
+        length: int,
+        *,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        stop: str | None = None,
+        seed: int | None = None,
+    ) -> Iterator[str]:
+        """The text of `generate` in pieces, each as soon as it is written; what makes no sense is refused at the call."""
+        sampling = Sampling(temperature, top_k, top_p)
+        _check(prompt, length, stop, seed)
         vocabulary = self.preprocessing.vocabulary
         ids = generate_ids(
             self.network,
@@ -106,14 +164,57 @@ class LanguageModel(LoadedModel):
             length,
             first_id=vocabulary.spec.first_id,
             size=vocabulary.size,
-            temperature=temperature,
+            sampling=sampling,
             generator=np.random.default_rng(seed),
         )
-        separator = "" if vocabulary.spec.level == "char" else " "
-        return separator.join(vocabulary.token(token) for token in ids)
+        pieces = (self.joint * bool(position) + vocabulary.token(token) for position, token in enumerate(ids))
+        return pieces if stop is None else until(pieces, stop)
+
+    @property
+    def joint(self) -> str:
+        """What stands between two tokens of a text."""
+        return "" if self.preprocessing.vocabulary.spec.level == "char" else " "
+
+    def score(self, text: str | Iterable[str], *, window: int | None = None, top: int = 10) -> Score:
+        """How well the model foresees a text, and which passages surprise it most.
+
+        Args:
+            text: as it is, or its lines one after the other, line feeds included.
+            window: forget everything after each so many tokens, as a model without state would; None carries the state through.
+            top: passages to name.
+        Raises:
+            DataError: there is nothing to foresee.
+            UsageError: `window` or `top` makes no sense.
+        """
+        lines = io.StringIO(text, newline="\n") if isinstance(text, str) else text
+        score = score_lines(self.network, self.preprocessing.vocabulary, lines, window=window, top=top)
+        if not score.tokens:
+            raise DataError("a text to score must have two tokens at least, for the second to follow the first. Received: fewer.")
+        return score
+
+    def complete(self, text: str, *, top: int = 10) -> list[Candidate]:
+        """The most probable tokens after a text, with their probabilities.
+
+        Args:
+            text: as in `generate`.
+            top: how many to name.
+        Raises:
+            UsageError: `text` or `top` makes no sense.
+        """
+        return candidates(self.network, self.preprocessing.vocabulary, text, top=top)
+
+    def guesses(self, text: str) -> list[tuple[str, Candidate]]:
+        """Each token of a text, and what the model thinks comes next when it has read up to there."""
+        return guesses(self.network, self.preprocessing.vocabulary, text)
 
 
-def load_model(ref: str, registry: Registry | str | PathLike[str] | None = None) -> Classifier | LanguageModel:
+class Embedding(LoadedModel):
+    """Published vectors of words."""
+
+    what, verb = "a set of word vectors", "neighbors"
+
+
+def load_model(ref: str, registry: Registry | str | PathLike[str] | None = None) -> Classifier | LanguageModel | Embedding:
     """Pull a model, unless it is here already, and load it.
 
     Args:
@@ -141,7 +242,7 @@ def load_check(registry: Registry) -> Callable[[ModelVersion], None]:
     return check
 
 
-def load_folder(folder: str | PathLike[str]) -> Classifier | LanguageModel:
+def load_folder(folder: str | PathLike[str]) -> Classifier | LanguageModel | Embedding:
     """Load a published folder, for instance one that `distrnn pull` has filled.
 
     Raises:
@@ -151,7 +252,7 @@ def load_folder(folder: str | PathLike[str]) -> Classifier | LanguageModel:
     return _load(Path(folder), None)
 
 
-def _load(folder: Path, version: ModelVersion | None) -> Classifier | LanguageModel:
+def _load(folder: Path, version: ModelVersion | None) -> Classifier | LanguageModel | Embedding:
     preprocessing = Preprocessing.read(folder)
     network = Network.load(folder / FORM)
     size, outputs = preprocessing.vocabulary.size, network.features
@@ -161,6 +262,8 @@ def _load(folder: Path, version: ModelVersion | None) -> Classifier | LanguageMo
         if outputs < size:
             raise damaged(FILE, f"a vocabulary of {outputs} ids at most, as the network gives", size)
         return LanguageModel(network, preprocessing, version)
+    if preprocessing.task == "embedding":
+        return Embedding(network, preprocessing, version)
     labels = len(preprocessing.labels)
     if network.returns_sequences or outputs != (1 if labels == 2 else labels):
         given = f"{outputs}{' each step' if network.returns_sequences else ''}"
@@ -168,12 +271,17 @@ def _load(folder: Path, version: ModelVersion | None) -> Classifier | LanguageMo
     return Classifier(network, preprocessing, version)
 
 
-def _check(prompt: str, length: int, temperature: float, seed: int | None) -> None:
+def needs_language_model(verb: str, model: LoadedModel) -> UsageError:
+    """The error for a verb of language models that is asked of another model."""
+    return UsageError(f"{verb} needs a language model. This is {model.what}; use {model.verb}.")
+
+
+def _check(prompt: str, length: int, stop: str | None, seed: int | None) -> None:
     if not isinstance(prompt, str):
         raise UsageError(f"prompt must be a text. Received: {type(prompt).__name__}")
     if isinstance(length, bool) or not isinstance(length, int) or length < 0:
         raise UsageError(f"length must be a whole number of tokens, 0 or more. Received: {length!r}")
-    if not isinstance(temperature, int | float) or not math.isfinite(temperature) or temperature < 0.0:
-        raise UsageError(f"temperature must be a number, 0 or more; 0 always takes the most probable token. Received: {temperature!r}")
+    if stop is not None and (not isinstance(stop, str) or not stop):
+        raise UsageError(f"stop must be a text of one character at least, or None. Received: {stop!r}")
     if seed is not None and (not isinstance(seed, int) or seed < 0):
         raise UsageError(f"seed must be a whole number, 0 or more, or None. Received: {seed!r}")

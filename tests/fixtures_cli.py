@@ -18,6 +18,7 @@ SCHEMAS = Path(__file__).parent / "schemas"
 FINISHED = {
     "run_id": "reviews-20261121-015300-ab12",
     "workflow": "reviews",
+    "task": "classifier",
     "dataset": {"fingerprint": "5c" * 32, "path": "/storage/datasets/5c5c5c5c5c5c5c5c", "cache": "miss", "distinct_tokens": 8018},
     "metrics": {"accuracy": 0.986, "loss": 0.0489, "auc": 0.9985, "examples": 3000},
     "train_metrics": {"loss": 0.004, "accuracy": 0.9998},

@@ -128,6 +128,15 @@ def language_run():
         "threshold": None,
         "vectors": None,
         "pretrained": None,
-        "sample": {"prompt": "the slowly", "text": "the slowly " + HOSTILE},
+        "sample": {
+            "prompt": "the slowly",
+            "text": "the slowly " + HOSTILE,
+            "copied": {"share": 0.0312, "longest": 27, "least": 20},
+        },
+        "samples": [
+            {"epoch": 1, "text": HOSTILE, "copied": {"share": 0.0, "longest": 0, "least": 20}},
+            {"epoch": 2, "text": "the spirit", "copied": {"share": 0.25, "longest": 21, "least": 20}},
+        ],
+        "held_out_copied": {"share": 0.07, "longest": 41, "least": 20},
     }
     return document, details

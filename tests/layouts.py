@@ -22,7 +22,9 @@ WEIGHED = "gru, weights that cost"
 COSTS = {"recurrent": {"l2": 0.02}, "embeddings": {"l1": 0.002, "l2": 0.01}}
 CLASSIFIERS[WEIGHED] = {"type": "gru", "mask_zero": True, "regularizers": COSTS}
 LANGUAGE = "stateful lstm, batch normalisation"
-CASES = (*CLASSIFIERS, LANGUAGE)
+WINDOWS = "dense, windows by themselves"
+LANGUAGES = {LANGUAGE: {"type": "lstm"}, WINDOWS: {"type": "dense", "embedding_normalization": "layer", "activation": "relu"}}
+CASES = (*CLASSIFIERS, *LANGUAGES)
 
 
 def documents() -> ShardReader:
@@ -54,8 +56,8 @@ def trained(case: str, strategy: Any, *, replicas: int, member: Any = None, alte
     member = member or ALONE
     train = Train(epochs=EPOCHS, global_batch_size=BATCH, optimizer=Optimizer(learning_rate=0.01), clip_norm=0.5, steps_per_call=4)
     task: Any
-    if case == LANGUAGE:
-        task = LanguageTask(LanguageModel(task="language-model", type="lstm", window=WINDOW, embedding_dim=8, units=8), VOCABULARY)
+    if case in LANGUAGES:
+        task = LanguageTask(LanguageModel(task="language-model", **LANGUAGES[case], window=WINDOW, embedding_dim=8, units=8), VOCABULARY)
         reader = stream()
     else:
         task = ClassifierTask(ClassifierModel(**CLASSIFIERS[case], sequence_length=12, embedding_dim=8, units=8), VOCABULARY)

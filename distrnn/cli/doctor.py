@@ -5,17 +5,36 @@ import platform
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
+from distrnn.cli.extras import require
 from distrnn.cli.options import Debug, Json, RegistryUrl, StorageUrl
 from distrnn.cli.output import Block, Fields, Output, Table
-from distrnn.errors import DistrnnError
+from distrnn.errors import DistrnnError, UsageError
+
+HTTP = ("http://", "https://")
+ClusterAddress = Annotated[
+    str | None,
+    typer.Option("--address", metavar="ADDRESS", help="Look at every node of a Ray cluster: http://head:8265, host:port or auto."),
+]
+InstalledThere = Annotated[
+    bool, typer.Option("--installed", help="The cluster's nodes have distrnn; do not send this machine's.", show_default=False)
+]
 
 
-def doctor(registry: RegistryUrl = None, storage: StorageUrl = None, json: Json = False, debug: Debug = False) -> None:
-    """Show what is installed, where things are kept, and what is missing. Exits 1 if a place cannot be used."""
+def doctor(
+    address: ClusterAddress = None,
+    installed_there: InstalledThere = False,
+    registry: RegistryUrl = None,
+    storage: StorageUrl = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Show what is installed, where things are kept, and what is missing, with --address on every node. Exits 1 if something is wrong."""
+    if installed_there and not (address or "").startswith(HTTP):
+        raise UsageError("--installed says what a cluster's nodes have; give --address, the URL of its dashboard, too.")
     from distrnn.cli import installed
     from distrnn.storage import default_home, default_registry, default_storage
 
@@ -25,9 +44,27 @@ def doctor(registry: RegistryUrl = None, storage: StorageUrl = None, json: Json 
         "storage": place(storage or default_storage(), "DISTRNN_STORAGE"),
     }
     document = {**_machine(), "packages": installed.packages(), "extras": installed.extras(), "places": places}
+    if address is not None:
+        document["nodes"] = nodes(address, {name: places[name]["url"] for name in ("registry", "storage")}, installed=installed_there)
     Output(json=json).result(document, *_blocks(document))
-    if not all(found["usable"] for found in places.values()):
+    if not all(found["usable"] for found in places.values()) or any(node["problems"] for node in document.get("nodes", [])):
         raise typer.Exit(1)
+
+
+def nodes(address: str, urls: dict[str, str], *, installed: bool) -> list[dict[str, Any]]:
+    """What every node of a cluster has, and what is wrong there.
+
+    Args:
+        address: of the cluster, or of its dashboard.
+        urls: registry and storage.
+        installed: the cluster's nodes have distrnn.
+    """
+    require("submit", "doctor --address")
+    from distrnn.cluster.nodes import check_nodes, check_nodes_from_outside
+
+    if address.startswith(HTTP):
+        return check_nodes_from_outside(urls, address, installed=installed)
+    return check_nodes(urls, address)
 
 
 def place(url: str, setting: str, *, lock: str | None = None) -> dict[str, Any]:
@@ -118,3 +155,7 @@ def _blocks(document: dict[str, Any]) -> Iterator[Block]:
     if rows:
         yield Table(["place", "server", "create if absent", "compare and swap", "probed at"], rows)
     yield from (found["problem"] for _, found in places if found["problem"])
+    if found_nodes := document.get("nodes"):
+        rows = [[node["node"], node["python"], not node["problems"], node["packages"]] for node in found_nodes]
+        yield Table(["node", "python", "ready", "packages"], rows)
+        yield from (f"{node['node']}: {problem}" for node in found_nodes for problem in node["problems"])

@@ -4,7 +4,13 @@ from importlib.util import find_spec
 
 from distrnn.errors import MissingExtraError
 
-PACKAGES = {"sign": ("cryptography",), "submit": ("ray",), "train": ("ray", "tensorflow", "keras", "pyarrow", "matplotlib", "jinja2")}
+PACKAGES = {
+    "schedule": ("ray", "croniter", "pyarrow"),
+    "serve": ("fastapi", "uvicorn", "jinja2", "markdown_it"),
+    "sign": ("cryptography",),
+    "submit": ("ray",),
+    "train": ("ray", "tensorflow", "keras", "pyarrow", "matplotlib", "jinja2"),
+}
 
 
 def install_command(extra: str) -> str:

@@ -20,10 +20,13 @@ from distrnn.cli import (
     cache,
     carrying,
     compare,
+    complete,
     datasets,
     doctor,
     embeddings,
+    generate,
     init,
+    jobs,
     models_list,
     models_show,
     notes,
@@ -32,6 +35,10 @@ from distrnn.cli import (
     pull,
     registry_care,
     runs,
+    schedule,
+    score,
+    serve,
+    submit,
     sweep,
     tokenize,
     workflows,
@@ -152,6 +159,9 @@ def build() -> typer.Typer:
     program.command("run", rich_help_panel=train)(workflows.run)
     program.command("prepare", rich_help_panel=train)(workflows.prepare)
     program.command("sweep", rich_help_panel=train)(sweep.sweep)
+    program.command("submit", rich_help_panel=train)(submit.submit)
+    program.add_typer(_jobs(), name="jobs", rich_help_panel=train)
+    program.add_typer(_schedule(), name="schedule", rich_help_panel=train)
     program.add_typer(_datasets(), name="datasets", rich_help_panel=train)
     program.add_typer(_runs(), name="runs", rich_help_panel=train)
 
@@ -160,15 +170,36 @@ def build() -> typer.Typer:
     program.command("compare", rich_help_panel=use)(compare.compare)
     program.command("pull", rich_help_panel=use)(pull.pull)
     program.command("predict", rich_help_panel=use)(predict.predict)
-    program.command("generate", rich_help_panel=use)(predict.generate)
+    program.command("generate", rich_help_panel=use)(generate.generate)
+    program.command("complete", rich_help_panel=use)(complete.complete)
+    program.command("score", rich_help_panel=use)(score.score)
     program.command("tokenize", rich_help_panel=use)(tokenize.tokenize_texts)
     program.command("neighbors", rich_help_panel=use)(embeddings.neighbors)
     program.command("analogy", rich_help_panel=use)(embeddings.analogy)
 
     care = "Look after it"
     program.add_typer(_cache(), name="cache", rich_help_panel=care)
+    program.command("serve", rich_help_panel=care)(serve.serve)
     program.command("doctor", rich_help_panel=care)(doctor.doctor)
     return program
+
+
+def _jobs() -> typer.Typer:
+    group = _group("Runs that were submitted to a cluster.")
+    group.command("list")(jobs.list_jobs)
+    group.command("status")(jobs.status)
+    group.command("logs")(jobs.logs)
+    group.command("stop")(jobs.stop)
+    return group
+
+
+def _schedule() -> typer.Typer:
+    group = _group("Workflows that are run again by themselves.")
+    group.command("run")(schedule.run)
+    group.command("list")(schedule.list_schedules)
+    group.command("next")(schedule.show_next)
+    group.command("history")(schedule.history)
+    return group
 
 
 def _datasets() -> typer.Typer:

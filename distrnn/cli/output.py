@@ -112,6 +112,11 @@ class Output:
             write(sys.stdout, "[]\n")
         return count
 
+    def pieces(self, texts: Iterable[str]) -> None:
+        """Show a text piece by piece, each as soon as it is there."""
+        for text in texts:
+            write(sys.stdout, printable(text))
+
     def note(self, text: str) -> None:
         """Tell the person at the terminal something beside the result."""
         if not self.quiet:

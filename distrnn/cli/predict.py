@@ -1,4 +1,4 @@
-"""`distrnn predict` and `generate`: a published model at work, with NumPy alone."""
+"""`distrnn predict`: a published model at work, with NumPy alone."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ from distrnn.cli.output import Output, Table
 from distrnn.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
-    from distrnn.client import Classifier, LanguageModel
+    from distrnn.client import Classifier, Embedding, LanguageModel
 
 STDIN = "-"
 
@@ -53,7 +53,7 @@ def _page_file(name: str | None) -> Path | None:
     return target
 
 
-def _explain(model: "Classifier | LanguageModel", texts: Sequence[str], target: Path | None, out: Output) -> None:
+def _explain(model: "Classifier | LanguageModel | Embedding", texts: Sequence[str], target: Path | None, out: Output) -> None:
     from distrnn.cli.explain import blocks, document
     from distrnn.explanation import explain
 
@@ -66,30 +66,6 @@ def _explain(model: "Classifier | LanguageModel", texts: Sequence[str], target: 
     threshold = model.preprocessing.threshold
     entries = [{**entry(found.text, found.label, found.probabilities, threshold), **document(found)} for found in explanations]
     out.result(entries, *(block for explanation in explanations for block in blocks(explanation)))
-
-
-def generate(
-    reference: Reference,
-    prompt: Annotated[
-        str | None, typer.Option("--prompt", metavar="TEXT", help="What the text goes on from. Default: a piece of text the model knows.")
-    ] = None,
-    length: Annotated[int, typer.Option("--length", metavar="N", help="Tokens to write: characters, or words for a model of words.")] = 400,
-    temperature: Annotated[
-        float, typer.Option("--temperature", metavar="T", help="Above 1 more daring, below 1 safer, 0 always the most probable token.")
-    ] = 1.0,
-    seed: Annotated[int | None, typer.Option("--seed", metavar="N", help="The same seed gives the same text.")] = None,
-    registry: RegistryUrl = None,
-    json: Json = False,
-    debug: Debug = False,
-) -> None:
-    """Write the text that follows a prompt."""
-    out = Output(json=json)
-    model = load(reference, registry, out)
-    beginning = model.sample_prompt if prompt is None else prompt
-    text = model.generate(beginning, length, temperature=temperature, seed=seed)
-    joint = "" if model.preprocessing.vocabulary.spec.level == "char" else " "
-    document = {"prompt": beginning, "text": text, "length": length, "temperature": temperature, "seed": seed}
-    out.result(document, f"{beginning}{joint}{text}")
 
 
 def judged(texts: Sequence[str], predict: Any, labels: Sequence[str], threshold: float | None = None) -> list[dict[str, Any]]:
@@ -134,7 +110,7 @@ def given(texts: Sequence[str]) -> Iterator[str]:
     yield from (line.rstrip("\r\n") for line in sys.stdin)
 
 
-def load(reference: str, registry: str | None, out: Output) -> "Classifier | LanguageModel":
+def load(reference: str, registry: str | None, out: Output) -> "Classifier | LanguageModel | Embedding":
     """Load a published model, and say which version it is."""
     # One text at a time is too little work to share: on a busy machine the threads of OpenBLAS wait for each other up to 40 times as long
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -143,4 +119,18 @@ def load(reference: str, registry: str | None, out: Output) -> "Classifier | Lan
     model = load_model(reference, registry)
     if model.version is not None:
         out.resolved(reference, model.version.name, model.version.number, model.version.digest)
+    return model
+
+
+def load_writer(reference: str, registry: str | None, out: Output, verb: str) -> "LanguageModel":
+    """Load a published language model for a verb that needs one.
+
+    Raises:
+        UsageError: it is a classifier.
+    """
+    model = load(reference, registry, out)
+    from distrnn.client import LanguageModel, needs_language_model  # after load, which says how many threads it may have
+
+    if not isinstance(model, LanguageModel):
+        raise needs_language_model(verb, model)
     return model

@@ -120,4 +120,4 @@ def _of_workflow(file: str, settings: Sequence[str]) -> "Preprocessing":
     if isinstance(model, ClassifierModel):
         labels = dataset.manifest.labels
         return Preprocessing("classifier", vocabulary, labels, model.sequence_length, model.padding, model.truncating)
-    return Preprocessing("language-model", vocabulary)
+    return Preprocessing(model.task, vocabulary)

@@ -188,9 +188,8 @@ def next_step(document: Mapping[str, Any]) -> str:
     if version is None:
         return f"distrnn runs report {document['run_id']}"
     reference = f"{version['name']}@v{version['number']}"
-    if "accuracy" in (document["metrics"] or {}):
-        return f'distrnn predict {reference} "some text"'
-    return f"distrnn generate {reference}"
+    arguments = {"classifier": f'predict {reference} "some text"', "embedding": f"neighbors {reference} film"}
+    return f"distrnn {arguments.get(document['task'], f'generate {reference}')}"
 
 
 def _flat(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

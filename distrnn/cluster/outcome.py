@@ -18,10 +18,10 @@ from distrnn.runtime.decision import THRESHOLD
 from distrnn.runtime.preprocessing import Preprocessing
 from distrnn.training.job import HeldOut, Outcome
 from distrnn.training.rates import throughput
-from distrnn.workflow import ClassifierModel, Workflow
+from distrnn.training.samples import prompt_of
+from distrnn.workflow import ClassifierModel, EmbeddingModel, Workflow
 
 MISTAKES_SHOWN = 8
-PROMPT_TOKENS = 40
 VALIDATION_ROWS = 1024
 
 
@@ -46,7 +46,7 @@ def describe(workflow: Workflow, dataset: Dataset, result: Outcome, folder: Path
     threshold = THRESHOLD if rules.threshold is None else rules.threshold
     figures, details = (None, {}) if result.held_out is None else _judge(dataset, result.held_out, threshold)
     return {
-        "history": result.history,
+        "history": [{key: value for key, value in row.items() if key != "sample"} for row in result.history],
         "metrics": figures,
         "details": {
             **details,
@@ -55,6 +55,7 @@ def describe(workflow: Workflow, dataset: Dataset, result: Outcome, folder: Path
             "parameters": result.parameters,
             "splits": _splits(workflow, dataset),
             "pretrained": coverage_to_json(result.coverage) if result.coverage else None,
+            "samples": [{"epoch": row["epoch"] + 1, "text": row["sample"]} for row in result.history if "sample" in row],
             "throughput": throughput(result.history, result.matrix_share),
         },
         "seconds": result.seconds,
@@ -80,11 +81,9 @@ def preprocessing(workflow: Workflow, dataset: Dataset) -> Preprocessing:
             padding=workflow.model.padding,
             truncating=workflow.model.truncating,
         )
-    stream = dataset.reader("test" if workflow.has_test_split else "train")
-    joint = "" if vocabulary.spec.level == "char" else " "
-    first = stream.span(0, min(PROMPT_TOKENS, stream.tokens)).tolist()
-    prompt = joint.join(vocabulary.token(token) for token in first if token >= vocabulary.spec.first_id)
-    return Preprocessing(task="language-model", vocabulary=vocabulary, sample_prompt=prompt)
+    if isinstance(workflow.model, EmbeddingModel):
+        return Preprocessing(task="embedding", vocabulary=vocabulary)
+    return Preprocessing(task="language-model", vocabulary=vocabulary, sample_prompt=prompt_of(workflow, dataset))
 
 
 def _choose_threshold(reader: ShardReader, folder: Path) -> dict[str, Any]:

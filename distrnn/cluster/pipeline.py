@@ -27,11 +27,12 @@ from distrnn.data.pretrained import digest_of, pretrained_of
 from distrnn.data.sources import open_source
 from distrnn.embeddings import ModelVectors
 from distrnn.errors import InterruptedRunError, UsageError
-from distrnn.evaluation import card, report
+from distrnn.evaluation import card, report, samples
 from distrnn.progress import Event, Progress, silent
 from distrnn.registry import ModelVersion, Registry
+from distrnn.registry.fences import check_fence
 from distrnn.registry.manifest import CARD
-from distrnn.runs import RunStore
+from distrnn.runs import RunStore, finite
 from distrnn.storage import default_storage, open_store
 from distrnn.training.plan import Placement
 from distrnn.workflow import LoadedWorkflow, load_workflow, overrides_as_mapping, storage_root
@@ -40,9 +41,6 @@ from distrnn.workflow.sections import LanguageModel
 
 if TYPE_CHECKING:
     from distrnn.storage import Lock
-
-SAMPLE_LENGTH = 600
-SAMPLE_TEMPERATURE = 0.7
 
 Overrides = Sequence[str] | Mapping[str, Any]
 
@@ -262,11 +260,13 @@ class _Run:
         size = {"parameters": outcome["details"]["parameters"]}
         chosen = outcome["details"].get("threshold")
         threshold = {"threshold": chosen["threshold"]} if chosen else {}
-        metadata = {"task": self.workflow.model.task, "labels": labels, **threshold, **size, **figures, "lineage": origin}
+        curves = {"history": finite(outcome["history"])}
+        metadata = {"task": self.workflow.model.task, "labels": labels, **threshold, **size, **figures, **curves, "lineage": origin}
         version = self._register(folder, metadata, outcome["details"]["splits"])
         result = RunResult(
             run_id=self.run_id,
             workflow=self.workflow.name,
+            task=self.workflow.model.task,
             dataset=prepared.to_json(),
             **figures,
             history=outcome["history"],
@@ -279,7 +279,7 @@ class _Run:
         details |= {"pseudo_labels": beside.get("pseudo_labels")}
         with self.watch.stage("report"):
             if isinstance(self.workflow.model, LanguageModel):
-                details["sample"] = _sample(folder, self.workflow.train.seed)
+                details |= samples.describe(load_folder(folder), self.workflow, prepared.dataset, details.get("samples", []))
             if prepared.dataset.manifest.tokenizer.level == "word" and prepared.dataset.vocabulary.tokens:
                 details["vectors"] = ModelVectors(load_folder(folder))
             self.runs.save_report(self.run_id, report.render(result.to_json(), {**details, "lineage": origin}))
@@ -293,6 +293,7 @@ class _Run:
             self.progress(Event("register", 0, 1, "versions"))
             version = self.registry.published_by(name, self.run_id) if self.resumed else None
             if version is None:
+                check_fence(self.registry.store)
                 (folder / CARD).write_text(card.render(name, metadata, splits), encoding="utf-8")
                 version = self.registry.publish(name, folder, metadata=metadata)
             message = {"message": f"unchanged: same as v{version.number}"} if self._told(version)["unchanged"] else {}
@@ -310,6 +311,7 @@ class _Run:
             return None
         if self.resumed and (decided := gate.decided(self.registry, version, rules, self.run_id)):
             return decided
+        check_fence(self.registry.store)
         with self.watch.stage("promote"):
             self.progress(Event("promote", 0, 1, "aliases"))
             decision = gate.promote(self.registry, version, rules, evaluation_set, self.store, self.run_id)
@@ -327,9 +329,3 @@ def _lock(url: str | None, address: str | None) -> "Lock | None":
     from distrnn.storage.locks import open_lock
 
     return open_lock(url)
-
-
-def _sample(folder: Path, seed: int) -> dict[str, str]:
-    model = load_folder(folder)
-    prompt = model.sample_prompt
-    return {"prompt": prompt, "text": model.generate(prompt, SAMPLE_LENGTH, temperature=SAMPLE_TEMPERATURE, seed=seed)}

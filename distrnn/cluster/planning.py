@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 from distrnn.cluster.session import local_resources, ray_session
 from distrnn.data.lookup import Lookup, lookup
 from distrnn.data.pretrained import check_vectors, coverage_to_json, digest_of, pretrained_of, read_vectors
+from distrnn.data.streams import window_count
 from distrnn.errors import WorkflowError
 from distrnn.storage import Store, default_storage, open_store
 from distrnn.training import plan as decide
@@ -16,7 +17,7 @@ from distrnn.training.kernel_plan import kernels_for
 from distrnn.training.model_facts import cudnn_obstacles
 from distrnn.training.plan import Placement
 from distrnn.training.schedules import learning_rate
-from distrnn.workflow import ClassifierModel, LoadedWorkflow, Workflow, load_workflow
+from distrnn.workflow import ClassifierModel, EmbeddingModel, LoadedWorkflow, Workflow, load_workflow
 
 NOMINAL_STEPS = 1000  # of an epoch, where only the dataset could tell: the rate at an epoch's start hardly depends on it
 
@@ -159,8 +160,12 @@ def _batches(workflow: Workflow, placement: Placement, found: Lookup) -> dict[st
         if isinstance(workflow.model, ClassifierModel):
             rows = min(split.rows, workflow.data.train_limit or split.rows)
             steps = decide.classifier_steps(rows, workflow.train.global_batch_size)
-        else:
+        elif isinstance(workflow.model, EmbeddingModel):
+            steps = None  # known when it is drawn which words are left out
+        elif workflow.model.carries_state:
             steps = decide.stream_steps(split.tokens, batches.global_batch_size, workflow.model.window)
+        else:
+            steps = decide.classifier_steps(window_count(split.tokens, workflow.model.window), batches.global_batch_size)
     return {
         "global_batch_size": workflow.train.global_batch_size,
         **({"rows_of_step": batches.global_batch_size} if batches.global_batch_size != workflow.train.global_batch_size else {}),

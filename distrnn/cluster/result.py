@@ -14,6 +14,7 @@ class RunResult:
     Attributes:
         run_id: names the run.
         workflow: the workflow's name.
+        task: what its model does: `classifier`, `language-model` or `embedding`.
         dataset: `fingerprint`, `path`, `cache` (hit or miss), `distinct_tokens`.
         metrics: of the published model on the test split; None where nothing is held out.
         train_metrics: `loss` (nats) and `accuracy` of the last epoch.
@@ -27,6 +28,7 @@ class RunResult:
 
     run_id: str
     workflow: str
+    task: str
     dataset: dict[str, Any]
     metrics: dict[str, Any] | None
     train_metrics: dict[str, Any]

@@ -26,9 +26,9 @@ class Batch(NamedTuple):
 
     Attributes:
         tokens: int32 [B, L].
-        labels: float32 [B] of a classifier ([B, C] where a teacher gives probabilities of C classes); int32 [B, L], the next token of each,
-            of a language model.
-        weights: float32 [B], or [B, L] of a language model; 0 for rows that only fill the last batch up.
+        labels: float32 [B] of a classifier ([B, C] where a teacher gives probabilities of C classes); int32 [B, L] of a language model, the
+            next token of each, or [B], that after the last one.
+        weights: float32 [B], or [B, L] where each token has a label; 0 for rows that only fill the last batch up.
     """
 
     tokens: npt.NDArray[np.int32]

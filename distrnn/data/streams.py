@@ -15,6 +15,11 @@ from distrnn.errors import DataError
 BLOCK_TOKENS_PER_ROW = 4096
 
 
+def window_count(tokens: int, window: int) -> int:
+    """Windows of `window` tokens in a stream of `tokens`, each with the token after it."""
+    return len(range(0, tokens - 1 - window, window))
+
+
 def windows(tokens: IntArray, window: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
     """Cut a stream into windows that follow each other, each with the token after it.
 
@@ -31,7 +36,7 @@ def windows(tokens: IntArray, window: int) -> tuple[npt.NDArray[np.int32], npt.N
     Raises:
         DataError: n is too small for one window.
     """
-    count = len(range(0, len(tokens) - 1 - window, window))
+    count = window_count(len(tokens), window)
     if not count:
         raise DataError(
             f"a stream must have at least {window + 2} tokens for one window of {window}. Received: {len(tokens)} tokens. "
@@ -90,16 +95,17 @@ class StreamBatches:
         reader: the split.
         batch: B, rows of a batch over all replicas.
         window: W, tokens of a step in each row.
+        only_last: a label for the token after each window alone, not for that after each token.
         part: the rows of each batch that are read.
 
     Raises:
         DataError: the split is too small for one step, or the part is none.
     """
 
-    def __init__(self, reader: ShardReader, *, batch: int, window: int, part: Part = WHOLE) -> None:
+    def __init__(self, reader: ShardReader, *, batch: int, window: int, only_last: bool = False, part: Part = WHOLE) -> None:
         self._layout = _StreamLayout.of(reader.tokens, batch, window, reader.name)
         self._reader, self._batch, self._window = reader, batch, window
-        self._part = part.of(batch)
+        self._only_last, self._part = only_last, part.of(batch)
 
     @property
     def rows(self) -> int:
@@ -114,7 +120,7 @@ class StreamBatches:
     def epoch(self, epoch: int, start_step: int = 0) -> Iterator[Batch]:
         """Batches of one epoch, from `start_step` on; the order is that of the stream in every epoch.
 
-        Shapes: b rows of the part, W window; tokens and labels int32 [b, W], weights float32 [b, W].
+        Shapes: b rows of the part, W window; tokens int32 [b, W], labels int32 and weights float32 [b, W], or [b] of the last token alone.
         """
         del epoch
         block_steps = max(BLOCK_TOKENS_PER_ROW // self._window, 1)
@@ -124,7 +130,8 @@ class StreamBatches:
             for step in range(steps):
                 start = step * self._window
                 tokens, targets = block[:, start : start + self._window], block[:, start + 1 : start + self._window + 1]
-                yield Batch(np.ascontiguousarray(tokens), np.ascontiguousarray(targets), np.ones(tokens.shape, np.float32))
+                labels = targets[:, -1] if self._only_last else targets
+                yield Batch(np.ascontiguousarray(tokens), np.ascontiguousarray(labels), np.ones(labels.shape, np.float32))
 
     def _block(self, first: int, steps: int) -> npt.NDArray[np.int32]:
         rows = range(self._part.start, self._part.stop)

@@ -16,8 +16,13 @@ import yaml
 from distrnn.evaluation.wording import METRIC_UNITS, clean, measured, metric_words, number
 from distrnn.workflow.model_sections import RECURRENT_TYPES
 
-_PIPELINES = {"classifier": "text-classification", "language-model": "text-generation"}
-_WHAT = {"classifier": "text classifier", "language-model": "language model"}
+_PIPELINES = {"classifier": "text-classification", "language-model": "text-generation", "embedding": "feature-extraction"}
+_USES = {  # on the command line and in Python
+    "classifier": ('predict {name} "some text"', 'model.predict(["some text"])'),
+    "language-model": ("generate {name} --length 200", 'model.generate("some text", 200)'),
+    "embedding": ("neighbors {name} film", 'model.network.embeddings[model.preprocessing.vocabulary.encode("film")[-1]]'),
+}
+_WHAT = {"classifier": "text classifier", "language-model": "language model", "embedding": "set of word vectors"}
 # What the sources' own texts are; a file of the user's may be anything
 _TEXTS = {
     "imdb": ("en", "reviews of films"),
@@ -125,8 +130,8 @@ def _figures(figures: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _use(name: str, task: str) -> Iterator[str]:
-    verb = f'predict {name} "some text"' if task == "classifier" else f"generate {name} --length 200"
-    call = 'model.predict(["some text"])' if task == "classifier" else 'model.generate("some text", 200)'
+    verb, call = _USES[task]
+    verb = verb.format(name=name)
     yield f"```sh\ndistrnn pull {name}\ndistrnn {verb}\n```"
     yield f'```python\nimport distrnn\n\nmodel = distrnn.load_model("{name}")\n{call}\n```'
     yield f"`{name}` is its latest version, `{name}@v1` a certain one, `{name}@ALIAS` what an alias holds. No TensorFlow, no Ray."
@@ -138,6 +143,8 @@ def _limits(task: str, workflow: Mapping[str, Any], *, tested: bool) -> Iterator
         kept = "last" if model["truncating"] == "pre" else "first"
         lines.append(f"It reads the {kept} {number(model['sequence_length'])} tokens of a text and nothing of the rest.")
         lines.append("It gives one of its labels to any text, also to one that is about something else.")
+    elif task == "embedding":
+        lines.append("Words are near where they stand in the same company, opposites for instance: near is not the same in meaning.")
     else:
         lines.append("It writes text that resembles what it was trained on; what it says need not be true or make sense.")
     lines.append("What is not in its vocabulary is unknown to it, words of other languages for instance.")

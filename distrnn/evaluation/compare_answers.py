@@ -38,8 +38,9 @@ def ask(names: Sequence[str], contenders: Sequence[Contender], evaluation_set: s
     models = [load_model(str(contender.version), contender.registry) for _, contender in asked]
     classifiers = [model for model in models if isinstance(model, Classifier)]
     languages = [model for model in models if isinstance(model, LanguageModel)]
-    if classifiers and languages:
-        raise UsageError("some are classifiers and some language models")
+    if len(models) not in (len(classifiers), len(languages)):
+        kinds = sorted({model.what for model in models})
+        raise UsageError(f"expected classifiers or language models to ask. Received: {' and '.join(kinds)}")
     found = (
         compare_documents(told, classifiers, texts, labels, progress) if classifiers else compare_streams(told, languages, texts, progress)
     )

@@ -74,17 +74,19 @@ class Picture:
 
 
 def learning_curves(history: Sequence[Mapping[str, Any]]) -> list[Picture]:
-    """Draw loss, accuracy where it was measured, and the learning rate where it changes.
+    """Draw loss, accuracy where it was measured, the loss of each position of a window, and the learning rate where it changes.
 
     Args:
         history: one mapping an epoch with `epoch` (from 0), `loss` (nats), `accuracy`, `validation_loss`,
-            `validation_accuracy` (or None) and `learning_rate`.
+            `validation_accuracy` (or None) and `learning_rate`; of a language model that predicts after every token `position_losses` too.
     """
     pictures = []
     if _column(history, "loss"):
         pictures.append(_curve(history, "Loss", "loss", "nats"))
     if _column(history, "accuracy"):
         pictures.append(_curve(history, "Accuracy", "accuracy", "share right"))
+    if history and all(len(row.get("position_losses") or ()) > 1 for row in history):
+        pictures.append(_positions(history))
     if len(set(_column(history, "learning_rate"))) > 1:
         pictures.append(_learning_rate(history))
     return pictures
@@ -147,6 +149,27 @@ def _learning_rate(history: Sequence[Mapping[str, Any]]) -> Picture:
         _epochs_axis(axes, edges)
 
     return picture("Learning rate", f"Learning rate by epoch, from {wording.number(rates[0])} to {wording.number(rates[-1])}.", draw)
+
+
+def _positions(history: Sequence[Mapping[str, Any]]) -> Picture:
+    """The loss after the first token of a window, after the second and so on: in the first epoch, in the last and in two between them."""
+    last = len(history) - 1
+    rows = [history[place] for place in sorted({0, last // 3, last * 2 // 3, last})]
+    positions = range(1, len(rows[0]["position_losses"]) + 1)
+    style = "o-" if len(positions) <= 16 else "-"
+
+    def draw(axes: Axes) -> None:
+        for row, color in zip(rows, (FOURTH, THIRD, SECOND, FIRST)[-len(rows) :], strict=True):
+            losses = [_or_nan(loss) for loss in row["position_losses"]]
+            axes.plot(positions, losses, style, color=color, label=f"epoch {row['epoch'] + 1}", clip_on=False)
+        axes.set_xlabel("tokens of the window read")
+        axes.set_ylabel("nats")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
+        axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=4, frameon=False, borderaxespad=0.1, borderpad=0.2, labelcolor=INK)
+
+    ends = [(place, rows[0]["position_losses"][place], rows[-1]["position_losses"][place]) for place in (0, len(positions) - 1)]
+    told = "; ".join(f"after {place + 1} from {wording.number(then)} to {wording.number(now)}" for place, then, now in ends)
+    return picture("Loss by position", f"Training loss by tokens of the window read, first and last epoch: {told}.", draw)
 
 
 def _epochs_axis(axes: Axes, finished: Sequence[int]) -> None:

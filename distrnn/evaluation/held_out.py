@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from distrnn.client import Classifier, LanguageModel, load_model
+from distrnn.client import Classifier, Embedding, LanguageModel, load_model
 from distrnn.data.evaluation_set import read_evaluation_set
 from distrnn.errors import NotFoundError, UsageError
 from distrnn.evaluation.metrics import characters_of, classifier_metrics, language_metrics
@@ -16,7 +16,7 @@ from distrnn.registry import ModelVersion, Registry
 from distrnn.registry.rules import Slice
 from distrnn.storage import Store
 
-Model = Classifier | LanguageModel
+Model = Classifier | LanguageModel | Embedding
 
 
 def measure_version(
@@ -34,7 +34,7 @@ def measure_version(
         the figures that a run reports, by slice; None is the whole set. A slice without documents has `examples` 0 and no figure.
     Raises:
         NotFoundError: the evaluation set is not in this storage root.
-        UsageError: slices of a language model.
+        UsageError: slices of a language model, or vectors of words.
     """
     texts, labels = read_texts(store, evaluation_set)
     return measure(load_model(str(version), registry), texts, labels, slices)
@@ -71,7 +71,7 @@ def measure(
         the figures that a run reports, by slice; None is the whole set.
     Raises:
         DataError: there is nothing to measure on.
-        UsageError: slices of a language model.
+        UsageError: slices of a language model, or vectors of words.
     """
     if isinstance(model, LanguageModel):
         if slices:
@@ -80,6 +80,8 @@ def measure(
                 f"max_tokens and label. Received: {slices[0]}"
             )
         return {None: _measure_stream(model, texts)}
+    if isinstance(model, Embedding):
+        raise UsageError(f"{model.version or 'the model'} is a set of word vectors, of which nothing is measured. Name a classifier.")
     probabilities, truth = model.predict(texts), np.asarray(labels)
     threshold = model.threshold
     figures: dict[Slice | None, dict[str, Any]] = {None: classifier_metrics(probabilities, truth, threshold)}

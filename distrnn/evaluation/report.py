@@ -31,7 +31,8 @@ def render(document: Mapping[str, Any], details: Mapping[str, Any]) -> str:
         document: what `run --json` prints.
         details: what only the report shows; every key may be missing or None. `workflow` (resolved), `labels` (names of the
             classes), `confusion` (int [C, C], row: true, column: predicted), `mistakes` (of `metrics.confident_mistakes`),
-            `sample` (`prompt`, `text`), `splits` ({name: {`rows`, `tokens`}}), `lineage`, `device`, `replicas`, `parameters`,
+            `sample`, `samples` and `held_out_copied` (of `samples.describe`),
+            `splits` ({name: {`rows`, `tokens`}}), `lineage`, `device`, `replicas`, `parameters`,
             `throughput` (of the last epoch: `samples_per_s`, `tokens_per_s`, `matrix_share`), `calibration` (of `calibration.calibration`),
             `threshold` (of `threshold.choose_threshold`), `vectors` (of a model of words),
             `pretrained` (coverage of the vectors that the embedding began with),
@@ -66,6 +67,8 @@ def render(document: Mapping[str, Any], details: Mapping[str, Any]) -> str:
         pseudo_labels=details.get("pseudo_labels"),
         trains_vectors=((workflow.get("model") or {}).get("pretrained") or {}).get("trainable", True),
         sample=_sample(details.get("sample")),
+        samples=details.get("samples") or [],
+        held_out_copied=details.get("held_out_copied"),
         mistakes=details.get("mistakes") or [],
         splits=details.get("splits") or {},
         dataset=_rows(document.get("dataset") or {}),
@@ -141,11 +144,11 @@ def _embedding(vectors: WordVectors | None) -> dict[str, Any] | None:
     return embedding_figures(vectors)
 
 
-def _sample(sample: Mapping[str, str] | None) -> dict[str, str] | None:
+def _sample(sample: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if not sample:
         return None
     prompt, text = sample.get("prompt") or "", sample.get("text") or ""
-    return {"prompt": prompt, "text": text.removeprefix(prompt)}
+    return {"prompt": prompt, "text": text.removeprefix(prompt), "copied": sample.get("copied")}
 
 
 def _speed(throughput: Mapping[str, Any]) -> list[tuple[str, str]]:

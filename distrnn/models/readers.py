@@ -10,7 +10,7 @@ import keras
 from distrnn.models.layers import Head, numbered
 from distrnn.models.pooling import only_tokens, pooled
 from distrnn.models.weights import weight_arguments
-from distrnn.workflow.model_sections import ClassifierModel
+from distrnn.workflow.model_sections import ClassifierModel, LanguageModel
 
 CELLS = {"simple-rnn": keras.layers.SimpleRNN, "gru": keras.layers.GRU, "lstm": keras.layers.LSTM}
 RECURRENT_ACTIVATIONS = {"sigmoid": "sigmoid", "hard-sigmoid": "hard_sigmoid"}
@@ -21,27 +21,38 @@ def read_in_order(model: ClassifierModel, features: Any, is_token: Any, head: He
     layers = model.layers or 1
     for number in range(1, layers + 1):
         all_steps = number < layers or model.pooling != "last"
-        features = _cell(model, head, numbered(model.type.replace("-", "_"), number, layers), return_sequences=all_steps)(features)
+        layer = cell(model, head, numbered(model.type.replace("-", "_"), number, layers), return_sequences=all_steps)
+        if model.bidirectional:
+            layer = keras.layers.Bidirectional(layer, merge_mode="concat", name=layer.name)
+        features = layer(features)
     return features if model.pooling == "last" else pooled(str(model.pooling), features, is_token, activation=str(model.activation))
 
 
-def _cell(model: ClassifierModel, head: Head, name: str, *, return_sequences: bool) -> Any:
-    """[N, L, any] -> [N, U] or [N, L, U], of both directions [N, 2·U] or [N, L, 2·U]."""
+def cell(model: ClassifierModel | LanguageModel, head: Head, name: str, *, return_sequences: bool, stateful: bool = False) -> Any:
+    """A recurrent layer as a workflow's section says: [N, L, any] -> [N, U] or [N, L, U].
+
+    Args:
+        model: resolved.
+        head: of the network that it is for.
+        name: of the layer.
+        return_sequences: give the output of every step.
+        stateful: go on with the next call where this one ended, row by row.
+    """
     arguments = weight_arguments(model, head, kernel="kernel", recurrent="recurrent", bias="bias")
     if model.type == "lstm" and "bias_initializer" in arguments:
         arguments["unit_forget_bias"] = False  # what is asked for, and nothing else
-    if model.recurrent_activation is not None:
+    if isinstance(model, ClassifierModel) and model.recurrent_activation is not None:
         arguments["recurrent_activation"] = RECURRENT_ACTIVATIONS[model.recurrent_activation]
-    layer = CELLS[model.type](
+    return CELLS[model.type](
         model.units,
         activation=model.activation,
         dropout=model.dropout,
         recurrent_dropout=model.recurrent_dropout,
         return_sequences=return_sequences,
+        stateful=stateful,
         name=name,
         **arguments,
     )
-    return keras.layers.Bidirectional(layer, merge_mode="concat", name=name) if model.bidirectional else layer
 
 
 def read_neighbours(model: ClassifierModel, features: Any, is_token: Any, head: Head) -> Any:

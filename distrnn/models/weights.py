@@ -10,7 +10,7 @@ import keras
 
 from distrnn.models.initializers import IdentityGates
 from distrnn.models.layers import Head
-from distrnn.workflow.model_sections import ClassifierModel
+from distrnn.workflow.model_sections import ClassifierModel, LanguageModel
 from distrnn.workflow.weight_sections import Constraint, Initializer, Regularizer
 
 INITIALIZERS: Mapping[str, Callable[[Initializer], Any]] = {
@@ -27,7 +27,7 @@ INITIALIZERS: Mapping[str, Callable[[Initializer], Any]] = {
 }
 
 
-def weight_arguments(model: ClassifierModel, head: Head, **names: str) -> dict[str, Any]:
+def weight_arguments(model: ClassifierModel | LanguageModel, head: Head, **names: str) -> dict[str, Any]:
     """Arguments of one layer.
 
     Args:
@@ -42,7 +42,7 @@ def weight_arguments(model: ClassifierModel, head: Head, **names: str) -> dict[s
     arguments: dict[str, Any] = {}
     for kind, word in names.items():
         initializer, regularizer, constraint = (
-            getattr(section, kind) for section in (model.initializers, model.regularizers, model.constraints)
+            getattr(getattr(model, section, None), kind, None) for section in ("initializers", "regularizers", "constraints")
         )
         if initializer is not None:
             arguments[f"{word}_initializer"] = INITIALIZERS[initializer.type](initializer)
@@ -63,7 +63,7 @@ def _constraint(given: Constraint, axes: int | list[int]) -> Any:
     return keras.constraints.UnitNorm(axis=axes) if given.type == "unit-norm" else keras.constraints.NonNeg()
 
 
-def _axes_of_a_norm(model: ClassifierModel, kind: str) -> int | list[int]:
+def _axes_of_a_norm(model: ClassifierModel | LanguageModel, kind: str) -> int | list[int]:
     """Over what a norm is taken: a unit's incoming weights, a token's vector, or all of a bias."""
     if kind in ("embeddings", "bias"):
         return -1

@@ -10,6 +10,8 @@
 <model>/gc.json                                 the lease of whoever removes blobs
 _pending/<model>/<attempt>.json                 a writer at work
 _catalog/<model>.json                           a summary, exact while nobody is at work on the model
+_schedules/<workflow>/state.json                where a schedule stands; moved by compare-and-swap only
+_schedules/<workflow>/history/<10 digits>.json  one decision of it; never changed
 
 Names that begin with `_` are the registry's own; no model can have one.
 """
@@ -19,6 +21,7 @@ from datetime import UTC, datetime
 MAX_NUMBER = 10**10 - 1
 PENDING = "_pending/"
 CATALOG = "_catalog/"
+SCHEDULES = "_schedules/"
 
 
 def blob_prefix(name: str) -> str:
@@ -99,6 +102,21 @@ def pending_key(name: str, attempt: str) -> str:
 def catalog_key(name: str) -> str:
     """Where the summary of a model is."""
     return f"{CATALOG}{name}.json"
+
+
+def schedule_key(workflow: str) -> str:
+    """Where it says how the schedule of a workflow stands."""
+    return f"{SCHEDULES}{workflow}/state.json"
+
+
+def decision_prefix(workflow: str) -> str:
+    """Where the decisions of a schedule are."""
+    return f"{SCHEDULES}{workflow}/history/"
+
+
+def decision_key(workflow: str, number: int) -> str:
+    """Where one decision of a schedule is."""
+    return f"{decision_prefix(workflow)}{number:010d}.json"
 
 
 def timestamp(moment: datetime | None = None) -> str:

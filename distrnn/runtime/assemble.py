@@ -36,9 +36,17 @@ def load_layers(folder: Path) -> list[Layer]:
         NotFoundError: a file is missing.
         IntegrityError: an unknown layer, a key that is missing, unknown or of the wrong type, a shape that does not fit.
     """
-    specs = read_specs(folder)
-    weights = read_weights(folder, [key for spec in specs for key in _keys(spec)])
-    return _Assembly(weights).build(specs)
+    return _Assembly(load_weights(folder)).build(read_specs(folder))
+
+
+def load_weights(folder: Path) -> Weights:
+    """The arrays of a published model by `layer/weight`, as they are: their shapes are not checked.
+
+    Raises:
+        NotFoundError: a file is missing.
+        IntegrityError: one is damaged, or has other arrays than the layers need.
+    """
+    return read_weights(folder, [key for spec in read_specs(folder) for key in _keys(spec)])
 
 
 def _keys(spec: Spec) -> list[str]:

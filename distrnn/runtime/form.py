@@ -1,6 +1,7 @@
 """The NumPy form of a published model, as files.
 
-    model.json      {"format": 1, "layers": [{"type": …, "name": …, …}, …]}, the layers in order
+    model.json      {"format": 1, "layers": [{"type": …, "name": …, …}, …]}, the layers in order; of a language model that learned from
+                    windows by themselves also "window", the tokens of one
     weights.npz     "<layer name>/<weight>": float32, not compressed
 
 The folder may come from anywhere, so nothing in it is trusted: pickled objects are refused, a header is checked against the bytes that
@@ -25,6 +26,7 @@ MODEL_FILE, WEIGHTS_FILE = "model.json", "weights.npz"
 FORMAT = 1
 MODEL_LIMIT_BYTES = 1 << 20
 MAX_LAYERS = 256
+MAX_WINDOW = 1 << 20
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -92,6 +94,19 @@ def read_layers(folder: Path) -> list[dict[str, Any]]:
             raise damaged(MODEL_FILE, "layers with different names", f"{layer['name']!r} twice")
         names.add(layer["name"])
     return layers
+
+
+def read_window(folder: Path) -> int | None:
+    """The last so many tokens that each output follows from; None where the state is carried, or where whole rows are read.
+
+    Raises:
+        NotFoundError: there is no such file.
+        IntegrityError: it is not of this form.
+    """
+    window = read_json(folder / MODEL_FILE, MODEL_LIMIT_BYTES).get("window")
+    if window is not None and (type(window) is not int or not 1 <= window <= MAX_WINDOW):
+        raise damaged(MODEL_FILE, f"'window' from 1 to {MAX_WINDOW}", brief(window))
+    return window
 
 
 def read_weights(folder: Path, keys: Iterable[str]) -> dict[str, FloatArray]:

@@ -11,6 +11,7 @@ token, at the beginning, because the state after k padding tokens is the same fo
 
 from functools import cached_property
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from distrnn.errors import DataError
 from distrnn.runtime.assemble import Layer, load_layers
 from distrnn.runtime.blocks import IntArray, Trim, blocks
 from distrnn.runtime.document_layers import Flatten
-from distrnn.runtime.form import FloatArray
+from distrnn.runtime.form import MODEL_FILE, FloatArray, damaged, read_window
 from distrnn.runtime.layers import ACTIVATIONS, BatchNormalization, Dense, Embedding, LayerNormalization
 from distrnn.runtime.pooling import Pooling
 from distrnn.runtime.reader import LayerState, Reader
@@ -80,7 +81,8 @@ class Network:
             NotFoundError: a file is missing.
             IntegrityError: a file is not what it must be; the message names it.
         """
-        return cls(load_layers(Path(folder)))
+        layers, window = load_layers(Path(folder)), read_window(Path(folder))
+        return cls(layers) if window is None else WindowedNetwork(layers, window)
 
     def initial_state(self, batch: int) -> State:
         """The state before the first step: zeros, float32 [B, units] once or twice for each recurrent layer."""
@@ -216,3 +218,64 @@ class Network:
         if tokens.size and not (0 <= int(tokens.min()) and int(tokens.max()) < self.vocabulary_size):
             raise DataError(f"token ids must be from 0 to {self.vocabulary_size - 1}. Received: {tokens.min()} to {tokens.max()}")
         return tokens
+
+
+class WindowedNetwork(Network):
+    """A network that learned from windows by themselves, read as it learned: each output follows from the last tokens alone.
+
+    What is carried from call to call is not the state of the cells, which such a network was never taught to go on from, but the tokens.
+
+    Shapes: W tokens of a window, B rows, T steps, n tokens seen before, W - 1 at most.
+
+    Args:
+        layers: as `load_layers` gives them; an output for every step.
+        window: W.
+
+    Raises:
+        IntegrityError: the layers do not go on from token to token.
+    """
+
+    def __init__(self, layers: list[Layer], window: int) -> None:
+        super().__init__(layers)
+        if not (self._goes_on and self.returns_sequences):
+            raise damaged(MODEL_FILE, "no 'window' but for recurrent layers that give every step", window)
+        self._window = window
+
+    def initial_state(self, batch: int) -> State:
+        """Before the first token: no tokens, int [B, 0]."""
+        return _as_state(np.empty((batch, 0), np.intp))
+
+    def forward(self, tokens: IntArray, state: State) -> tuple[FloatArray, State]:
+        """The outputs for one batch, from given tokens before it: float32 [B, T, F], and the last tokens."""
+        seen = np.concatenate([_as_tokens(state), self._checked(tokens, 2)], axis=1)  # [B, n + T]
+        batch, steps = tokens.shape
+        short, _ = super().forward(seen[:, : self._window], super().initial_state(batch))  # the first W tokens have fewer before them
+        windows = np.lib.stride_tricks.sliding_window_view(seen, self._window, axis=1)[:, 1:] if seen.shape[1] > self._window else None
+        if windows is None:
+            return short[:, -steps:], self._kept(seen)
+        rows = windows.reshape(-1, self._window)  # [B, n + T - W, W] -> [rows, W]
+        outputs = np.empty((len(rows), self.features), np.float32)
+        for start in range(0, len(rows), MAX_ROWS):
+            part = rows[start : start + MAX_ROWS]
+            outputs[start : start + MAX_ROWS] = super().forward(part, super().initial_state(len(part)))[0][:, -1]
+        return np.concatenate([short, outputs.reshape(batch, -1, self.features)], axis=1)[:, -steps:], self._kept(seen)
+
+    def logits(self, tokens: IntArray, state: State) -> tuple[FloatArray, State]:
+        """As `step`, but without the last activation."""
+        seen = np.concatenate([_as_tokens(state), self._checked(tokens, 1)[:, None]], axis=1)
+        values, cells = np.empty(0, np.float32), super().initial_state(len(tokens))
+        for column in seen[:, -self._window :].T:
+            values, cells = super().logits(column, cells)
+        return values, self._kept(seen)
+
+    def _kept(self, seen: IntArray) -> State:
+        return _as_state(seen[:, max(0, seen.shape[1] - self._window + 1) :])
+
+
+def _as_state(tokens: IntArray) -> State:
+    """Tokens in the place of what cells carry."""
+    return ((cast(FloatArray, tokens),),)
+
+
+def _as_tokens(state: State) -> IntArray:
+    return cast(IntArray, state[0][0])

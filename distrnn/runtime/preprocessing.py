@@ -1,6 +1,6 @@
 """How text becomes the ids that a published model was trained on: `preprocessing.json`, at the top of every published folder.
 
-    {"format": 1, "task": "classifier" | "language-model", "tokenizer": {…}, "vocabulary": [tokens by falling frequency],
+    {"format": 1, "task": "classifier" | "language-model" | "embedding", "tokenizer": {…}, "vocabulary": [tokens by falling frequency],
      "labels": [names], "sequence_length": tokens or null, "padding": "pre" | "post", "truncating": "pre" | "post",
      "sample_prompt": text or null}
 
@@ -26,7 +26,7 @@ FILE = "preprocessing.json"
 LIMIT_BYTES = 256 << 20
 MAX_SEQUENCE_LENGTH = 1 << 20
 
-Task = Literal["classifier", "language-model"]
+Task = Literal["classifier", "language-model", "embedding"]
 Side = Literal["pre", "post"]
 
 KEYS: Mapping[str, tuple[type, ...]] = {
@@ -41,7 +41,7 @@ KEYS: Mapping[str, tuple[type, ...]] = {
     "sample_prompt": (str, type(None)),
 }
 THRESHOLD_KEY = "threshold"
-CHOICES = {"task": ("classifier", "language-model"), "padding": ("pre", "post"), "truncating": ("pre", "post")}
+CHOICES = {"task": ("classifier", "language-model", "embedding"), "padding": ("pre", "post"), "truncating": ("pre", "post")}
 TOKENIZER_CHOICES = {"level": ("word", "char"), "case": ("fold", "keep"), "html": ("strip", "keep"), "layout": ("sequence", "bag")}
 TOKENIZER_KEYS: Mapping[str, tuple[type, ...]] = {
     **dict.fromkeys(TOKENIZER_CHOICES, (str,)),

@@ -1,4 +1,4 @@
-"""The one door to storage: a local folder or any S3 endpoint, behind the same few operations.
+"""The one door to storage: a local folder or any S3 endpoint, behind the same few operations; and, for readers, a registry service.
 
 Everything the project keeps (datasets, runs, models) goes through `Store`, whose two hard operations are `create_if_absent` and
 `compare_and_swap`: of several writers exactly one wins, on a folder and on a server alike. s3fs is imported when an s3:// URL
@@ -21,7 +21,7 @@ def open_store(url: str, lock: Lock | None = None) -> Store:
 
     Args:
         url: `s3://bucket/prefix`, `file:///folder` or a path. Credentials, region and endpoint come from the AWS variables and
-            profiles alone.
+            profiles alone. Or `http://host:port` of a registry service, which can be read only.
         lock: decides races of writers where the server cannot; every writer must use the same one.
     Raises:
         UsageError: `url` is none of these.
@@ -30,6 +30,10 @@ def open_store(url: str, lock: Lock | None = None) -> Store:
         from distrnn.storage.locked import LockedStore
 
         return LockedStore(open_store(url), lock)
+    if url.startswith(("http://", "https://")):
+        from distrnn.storage.http import HttpStore
+
+        return HttpStore(url)
     place = parse_url(url)
     if place.bucket is None:
         from distrnn.storage.local import LocalStore

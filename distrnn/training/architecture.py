@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from distrnn.training.model_facts import parameter_counts
-from distrnn.workflow.sections import ClassifierModel, LanguageModel
+from distrnn.workflow.model_sections import ClassifierModel, EmbeddingModel, LanguageModel, Model
 
 BATCH = "B"
 
@@ -36,7 +36,7 @@ class Stage:
         return {**asdict(self), "output": list(self.output)}
 
 
-def architecture(model: ClassifierModel | LanguageModel, vocabulary_size: int, classes: int = 2) -> list[Stage]:
+def architecture(model: Model, vocabulary_size: int, classes: int = 2) -> list[Stage]:
     """The layers in the order in which a batch passes them.
 
     Args:
@@ -45,18 +45,44 @@ def architecture(model: ClassifierModel | LanguageModel, vocabulary_size: int, c
         classes: C, of a classifier.
     """
     counts = parameter_counts(model, vocabulary_size, classes)
-    stages = (
-        _language(model, vocabulary_size) if isinstance(model, LanguageModel) else _classifier(model.resolved(), vocabulary_size, classes)
-    )
+    if isinstance(model, EmbeddingModel):
+        stages = _vectors(model, vocabulary_size)
+    elif isinstance(model, LanguageModel):
+        stages = _language(model.resolved(), vocabulary_size)
+    else:
+        stages = _classifier(model.resolved(), vocabulary_size, classes)
     return [Stage(stage.layer, stage.does, stage.output, counts.get(stage.layer), stage.beside) for stage in stages]
 
 
+def _vectors(model: EmbeddingModel, vocabulary_size: int) -> Iterator[Stage]:
+    """As published: while training a second vector of each word, by which it is predicted, stands in the place of the sum."""
+    yield Stage("tokens", f"a word and {model.window} at most on each side", (BATCH, "any"))
+    yield from _embedding("none", vocabulary_size, (BATCH, "any", model.embedding_dim))
+    yield Stage("embedding_bias", "sum of the vectors of a text", (BATCH, model.embedding_dim))
+
+
 def _language(model: LanguageModel, vocabulary_size: int) -> Iterator[Stage]:
-    steps, features = model.window, model.embedding_dim
-    yield Stage("tokens", "window of a stream", (BATCH, steps))
-    yield from _embedding(model.embedding_normalization, vocabulary_size, (BATCH, steps, features))
-    yield Stage(model.type, _words("tanh", "state carried on", **_dropouts(model)), (BATCH, steps, model.units))
-    yield Stage("output", f"softmax over {vocabulary_size:,} ids", (BATCH, steps, vocabulary_size))
+    steps, layers, kind = model.window, model.layers or 1, model.published.type
+    features = model.embedding_dim or vocabulary_size
+    yield Stage("tokens", "window of a stream" if model.carries_state else "window by itself", (BATCH, steps))
+    if model.embedding_dim is None:
+        yield Stage("one_hot", f"one of {vocabulary_size:,}", (BATCH, steps, features))
+    else:
+        yield from _embedding(str(model.embedding_normalization), vocabulary_size, (BATCH, steps, features))
+    if model.embedding_dropout:
+        yield Stage("embedding_dropout", f"drops {model.embedding_dropout:g} of the features", (BATCH, steps, features))
+    state = "state carried on" if model.carries_state else "from zeros"
+    given: tuple[int, ...] = ()
+    for number in range(1, layers + 1):
+        given = (steps,) if model.predict == "every" or number < layers else ()
+        name = kind.replace("-", "_") + (f"_{number}" if layers > 1 else "")
+        does = _words(str(model.activation), "unrolled by hand" if model.type == "dense" else "", state, **_dropouts(model))
+        yield Stage(name, does, (BATCH, *given, model.units))
+    if model.hidden_units:
+        yield Stage("hidden", "relu", (BATCH, *given, model.hidden_units))
+    if model.output_dropout:
+        yield Stage("output_dropout", f"drops {model.output_dropout:g}", (BATCH, *given, model.hidden_units or model.units))
+    yield Stage("output", f"softmax over {vocabulary_size:,} ids", (BATCH, *given, vocabulary_size))
 
 
 def _classifier(model: ClassifierModel, vocabulary_size: int, classes: int) -> Iterator[Stage]:

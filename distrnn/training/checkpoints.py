@@ -18,7 +18,7 @@ import numpy as np
 from distrnn.errors import IntegrityError
 
 Arrays = dict[str, np.ndarray]
-Totals = tuple[float, float, float, float]
+Totals = tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Position:
     Attributes:
         epoch: the epoch in progress, from 0.
         step: steps of it that are done.
-        totals: sums over those steps: loss (nats), hits, labels, tokens (padding not counted).
+        totals: sums over those steps: loss (nats), hits, labels, tokens (padding not counted); then the loss at each position of a row.
         seconds: time spent in this epoch.
         data_wait_s: how much of it went by waiting for batches.
         history: one entry a finished epoch.
@@ -49,8 +49,7 @@ class Position:
 
     def at(self, step: int, totals: Iterable[float], seconds: float, data_wait_s: float) -> "Position":
         """The same epoch, `step` steps done."""
-        loss, hits, labels, tokens = map(float, totals)
-        return replace(self, step=step, totals=(loss, hits, labels, tokens), seconds=seconds, data_wait_s=data_wait_s)
+        return replace(self, step=step, totals=tuple(map(float, totals)), seconds=seconds, data_wait_s=data_wait_s)
 
 
 @dataclass(frozen=True)

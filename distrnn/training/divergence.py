@@ -11,11 +11,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from distrnn.errors import DivergedError
-from distrnn.workflow.sections import ClassifierModel, LanguageModel, Train
+from distrnn.workflow.model_sections import LanguageModel, Model
+from distrnn.workflow.sections import Train
 
 EXPLODED = 100.0
-
-Model = ClassifierModel | LanguageModel
 
 
 def check_losses(losses: list[float], knows_nothing: float, *, epoch: int, step: int, train: Train, model: Model) -> None:
@@ -88,7 +87,10 @@ def advice(train: Train, model: Model, epoch: int) -> str:
     if train.clip_norm is None:
         cures.append("train.clip_norm, for instance 1.0")
     if getattr(model, "activation", None) == "relu":
-        cures.append("model.activation tanh, which is bounded")
+        if isinstance(model, LanguageModel) and model.carries_state:
+            cures.insert(0, "model.activation tanh or model.stateful false, because nothing bounds a state of relu that is carried on")
+        else:
+            cures.append("model.activation tanh, which is bounded")
     text = f"The likely cure: {'; or '.join(cures)}. Start a new run with it: going on with this one would end the same way."
     if epoch == 0:
         return text

@@ -1,6 +1,6 @@
 """Figures of a published model, computed with Keras and never with the training model, whose recurrent state they would overwrite."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -15,6 +15,8 @@ from distrnn.training.tasks import ClassifierTask, LanguageTask
 EVALUATION_BATCH = 256
 EVALUATION_WINDOW = 256
 SMALLEST_PROBABILITY = 1e-7
+
+Predicted = tuple[np.ndarray, np.ndarray]  # probabilities [n, V] and what came: int [n]
 
 
 class ClassifierEvaluator:
@@ -53,7 +55,10 @@ class ClassifierEvaluator:
 
 
 class LanguageEvaluator:
-    """The loss of a language model on one stream read from its start, its state carried: exact whatever the window.
+    """The loss of a language model on one stream read from its start, as it is published.
+
+    Its state is carried, so that it is the same however the stream is cut; or where it learned from windows by themselves, each prediction
+    follows from the last tokens alone.
 
     Args:
         task: the language model.
@@ -61,7 +66,7 @@ class LanguageEvaluator:
     """
 
     def __init__(self, task: LanguageTask, *, compile_with_xla: bool) -> None:
-        self.model = task.published_model()
+        self.model, self._window = task.published_model(), task.published_window
         self._forward = _compiled(self.model, compile_with_xla)
 
     def total_loss(self, reader: ShardReader) -> tuple[float, int, int]:
@@ -75,19 +80,38 @@ class LanguageEvaluator:
             raise DataError(
                 f"split {reader.name!r} must have at least two tokens. Received: {reader.tokens}. Hold out a larger part of the corpus."
             )
-        variables.reset_recurrent_states(self.model)
         loss, hits = 0.0, 0
+        for probabilities, truth in self._carried(reader, count) if self._window is None else self._windowed(reader, count, self._window):
+            right = probabilities[np.arange(len(truth)), truth]
+            loss -= float(np.log(np.clip(right, SMALLEST_PROBABILITY, 1), dtype=np.float64).sum())
+            hits += int((probabilities.argmax(axis=1) == truth).sum())
+        return loss, hits, count
+
+    def _carried(self, reader: ShardReader, count: int) -> Iterator[Predicted]:
+        """Piece by piece, each from the state that the one before has left."""
+        variables.reset_recurrent_states(self.model)
         for start in range(0, count, EVALUATION_WINDOW):
             piece = reader.span(start, min(start + EVALUATION_WINDOW, count) + 1).astype(np.int32)
             predictions = len(piece) - 1
             # [n] -> [1, window]; what fills the last window comes after every prediction that counts
             window = np.zeros((1, EVALUATION_WINDOW), np.int32)
             window[0, :predictions] = piece[:-1]
-            probabilities = self._forward(window).numpy()[0, :predictions]  # [n, V]
-            right = probabilities[np.arange(predictions), piece[1:]]
-            loss -= float(np.log(np.clip(right, SMALLEST_PROBABILITY, 1), dtype=np.float64).sum())
-            hits += int((probabilities.argmax(axis=1) == piece[1:]).sum())
-        return loss, hits, count
+            yield self._forward(window).numpy()[0, :predictions], piece[1:]
+
+    def _windowed(self, reader: ShardReader, count: int, window: int) -> Iterator[Predicted]:
+        """The first tokens from as many as there are before them, then a batch of overlapping windows at a time.
+
+        Shapes: W window.
+        """
+        rows = np.zeros((EVALUATION_BATCH, window), np.int32)
+        piece = reader.span(0, min(window, count) + 1).astype(np.int32)
+        rows[0, : len(piece) - 1] = piece[:-1]
+        yield self._forward(rows).numpy()[0, : len(piece) - 1], piece[1:]
+        for start in range(window, count, EVALUATION_BATCH):
+            piece = reader.span(start - window + 1, min(start + EVALUATION_BATCH, count) + 1).astype(np.int32)
+            windows = np.lib.stride_tricks.sliding_window_view(piece[:-1], window)  # [n, W]
+            rows[: len(windows)] = windows
+            yield self._forward(rows).numpy()[: len(windows), -1], piece[window:]
 
     def validate(self, trained: keras.Model, reader: ShardReader) -> tuple[float, float]:
         """Mean loss (nats) and accuracy of `trained` on a split."""

@@ -18,20 +18,27 @@ from distrnn.training.numpy_form import numpy_form
 NUMPY_FORM, KERAS_FORM = "numpy", "keras"
 
 
-def export(model: keras.Model, folder: Path) -> None:
+def export(model: keras.Model, folder: Path, *, window: int | None = None) -> None:
     """Write `model` in every form into `folder`.
 
     Args:
         model: giving probabilities.
         folder: exists.
+        window: of a language model that learned from windows by themselves, the tokens of one; the NumPy form is then given no more.
     Raises:
         TypeError: the NumPy form has no such layer.
     """
-    (folder / NUMPY_FORM).mkdir()
+    write_numpy(model, folder, window=window)
     (folder / KERAS_FORM).mkdir()
-    layers, weights = numpy_form(model)
-    (folder / NUMPY_FORM / "model.json").write_text(json.dumps({"format": 1, "layers": layers}, indent=1), encoding="utf-8")
-    np.savez(folder / NUMPY_FORM / "weights.npz", allow_pickle=False, **weights)
     archive = folder / KERAS_FORM / "model.keras"
     model.save(archive)
     make_reproducible(archive)
+
+
+def write_numpy(model: keras.Model, folder: Path, *, window: int | None = None) -> None:
+    """Write the NumPy form alone; see `export`."""
+    (folder / NUMPY_FORM).mkdir()
+    layers, weights = numpy_form(model)
+    document = {"format": 1, "layers": layers} | ({} if window is None else {"window": window})
+    (folder / NUMPY_FORM / "model.json").write_text(json.dumps(document, indent=1), encoding="utf-8")
+    np.savez(folder / NUMPY_FORM / "weights.npz", allow_pickle=False, **weights)

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 from distrnn.training.kernels.choice import Kernels, Network, choose
 from distrnn.training.plan import Placement, plan_batches
-from distrnn.workflow.sections import ClassifierModel, LanguageModel, Train
+from distrnn.workflow.model_sections import Model
+from distrnn.workflow.sections import ClassifierModel, EmbeddingModel, Train
 
 
-def kernels_for(model: ClassifierModel | LanguageModel, train: Train, placement: Placement) -> Kernels:
+def kernels_for(model: Model, train: Train, placement: Placement) -> Kernels:
     """Choose the kernels for a workflow.
 
     Args:
@@ -15,8 +16,11 @@ def kernels_for(model: ClassifierModel | LanguageModel, train: Train, placement:
         train: the workflow's section.
         placement: of its workers.
     """
-    if isinstance(model, ClassifierModel):
-        model = model.resolved()
+    dropout = 0.0
+    if isinstance(model, EmbeddingModel):
+        network = Network(model.type, 0, 0, 1)
+    elif isinstance(model, ClassifierModel):
+        model, dropout = model.resolved(), model.recurrent_dropout
         network = Network(
             model.type,
             model.units or 0,
@@ -29,10 +33,12 @@ def kernels_for(model: ClassifierModel | LanguageModel, train: Train, placement:
             rows_meet=model.embedding_normalization == "batch",
         )
     else:
-        network = Network(model.type, model.units, 0, model.window, rows_meet=True)
+        model, dropout = model.resolved(), model.recurrent_dropout
+        meet = model.carries_state or model.embedding_normalization == "batch"
+        network = Network(model.type, model.units, 0, model.window, str(model.activation), rows_meet=meet)
     rows = plan_batches(train.rows_of_step, placement.all_replicas).per_replica_batch_size
     return choose(
-        replace(network, per_replica_rows=rows, recurrent_dropout=model.recurrent_dropout, precision=train.precision),
+        replace(network, per_replica_rows=rows, recurrent_dropout=dropout, precision=train.precision),
         device=placement.device,
         replicas=placement.replicas,
         workers=placement.workers,

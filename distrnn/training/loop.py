@@ -22,7 +22,7 @@ from distrnn.training.kernels.layers import accelerate
 from distrnn.training.plan import BatchPlan
 from distrnn.training.prefetch import READY, Prefetched, grouped
 from distrnn.training.schedules import learning_rate
-from distrnn.training.step import Steps, Taken
+from distrnn.training.step import FIGURES, Steps, Taken
 from distrnn.training.strategy import ALONE, Member
 from distrnn.training.tasks import Task
 from distrnn.workflow.sections import Train
@@ -49,6 +49,7 @@ class Hooks:
         save: keeps a checkpoint; returns when it is safe.
         validate: loss (nats) and accuracy of the model on the validation split, or None where there is none.
         agree: what worker 0 finds, told to all workers.
+        sample: what the model writes after so many epochs, or None; of worker 0 alone.
     """
 
     progress: Progress
@@ -56,6 +57,7 @@ class Hooks:
     save: Callable[[Checkpoint], None]
     validate: Callable[[keras.Model], tuple[float, float]] | None = None
     agree: Callable[[Callable[[], Any]], Any] = lambda find: find()
+    sample: Callable[[keras.Model, int], str | None] | None = None
 
 
 class Trainer:
@@ -152,16 +154,19 @@ class Trainer:
             variables.reset_recurrent_states(self.model)
         position, in_time = self._through(batches, hooks, position)
         validation_loss, validation_accuracy = self._validated(hooks, position)
-        entry = {
+        entry: dict[str, Any] = {
             "epoch": position.epoch,
             "steps": position.step,
             **self._figures(position),
+            **self._position_losses(position),
             "validation_loss": validation_loss,
             "validation_accuracy": validation_accuracy,
             "learning_rate": learning_rate(self.train, position.epoch, position.step - 1, batches.steps),
             "seconds": position.seconds,
             "data_wait_s": position.data_wait_s,
         }
+        if hooks.sample is not None and (text := hooks.sample(self.model, position.epoch + 1)) is not None:
+            entry["sample"] = text
         hooks.progress(self._event(position, entry, batches))
         stopping = self.train.early_stopping
         watched = stopping.metric if stopping else self.train.keep_best
@@ -209,7 +214,9 @@ class Trainer:
     def _take(self, group: Any, position: Position, batches: Batches, flags: np.ndarray) -> Taken:
         steps = range(position.step, position.step + len(group.tokens))
         rates = np.array([learning_rate(self.train, position.epoch, step, batches.steps) for step in steps], np.float32)
-        taken = self.steps.take(group, rates, flags, np.array(position.totals))
+        totals = np.zeros(self.steps.figures)
+        totals[: len(position.totals)] = position.totals
+        taken = self.steps.take(group, rates, flags, totals)
         where = {"epoch": position.epoch, "step": position.step}
         divergence.check_losses(taken.losses.tolist(), self._task.loss_of_ignorance, **where, train=self.train, model=self._task.model)
         return taken
@@ -227,10 +234,15 @@ class Trainer:
             self._size = hooks.agree(lambda: max(1, min(MOST_STEPS_PER_CALL, int(CALL_S / max(seconds, 1e-6)))))
 
     def _figures(self, position: Position) -> dict[str, float]:
-        loss, hits, labels, tokens = position.totals
+        loss, hits, labels, tokens = position.totals[:FIGURES]
         rows = labels / self._task.labels_of_row
         seconds = max(position.seconds, 1e-9)
         return {"loss": loss / labels, "accuracy": hits / labels, "tokens_per_s": tokens / seconds, "samples_per_s": rows / seconds}
+
+    def _position_losses(self, position: Position) -> dict[str, list[float]]:
+        """The mean loss at each position of a row, where the task tells them apart; of each there are as many labels."""
+        losses, labels = position.totals[FIGURES:], position.totals[2]
+        return {"position_losses": [loss * len(losses) / labels for loss in losses]} if losses else {}
 
     def _event(self, position: Position, figures: dict[str, Any], batches: Batches) -> Event:
         shown = {key: figures[key] for key in SHOWN if figures.get(key) is not None}

@@ -1,12 +1,12 @@
 """What can be said of a model before it is built: its parameters, and what keeps a GPU from its fastest kernels."""
 
-from distrnn.workflow.sections import ClassifierModel, LanguageModel
+from distrnn.workflow.model_sections import ClassifierModel, EmbeddingModel, LanguageModel, Model
 
 GATES = {"simple-rnn": 1, "gru": 3, "lstm": 4}
 OF_NORMALIZATION = {"batch": 4, "layer": 2}
 
 
-def parameter_counts(model: ClassifierModel | LanguageModel, vocabulary_size: int, classes: int = 2) -> dict[str, int]:
+def parameter_counts(model: Model, vocabulary_size: int, classes: int = 2) -> dict[str, int]:
     """Parameters of each layer in order, statistics of a normalisation included; layers that have none are left out.
 
     Shapes: F features of a token, L tokens of a document, U units, V ids, C labels.
@@ -17,9 +17,9 @@ def parameter_counts(model: ClassifierModel | LanguageModel, vocabulary_size: in
         classes: C, of a classifier.
     """
     if isinstance(model, LanguageModel):
-        counts = _embedding(model.embedding_dim, model.embedding_normalization, vocabulary_size)
-        counts[model.type] = cell_parameters(model.type, model.embedding_dim, model.units)
-        return {**counts, "output": (model.units + 1) * vocabulary_size}
+        return _language(model.published, vocabulary_size)
+    if isinstance(model, EmbeddingModel):
+        return {"embedding": vocabulary_size * model.embedding_dim, "embedding_bias": model.embedding_dim}
     model = model.resolved()
     outputs = 1 if classes == 2 else classes
     if model.type == "bag":
@@ -42,6 +42,22 @@ def parameter_counts(model: ClassifierModel | LanguageModel, vocabulary_size: in
     if model.pooling == "attention":
         counts["attention"] = features
     return {**counts, "output": (features + 1) * outputs}
+
+
+def _language(model: LanguageModel, vocabulary_size: int) -> dict[str, int]:
+    """Of a model as it is published; a one-hot token is a row of an identity matrix."""
+    features, layers, width = model.embedding_dim or vocabulary_size, model.layers or 1, model.units
+    if model.embedding_dim is None:
+        counts = {"one_hot": vocabulary_size * vocabulary_size}
+    else:
+        counts = _embedding(features, str(model.embedding_normalization), vocabulary_size)
+    for number in range(1, layers + 1):
+        name = _numbered(model.type.replace("-", "_"), number, layers)
+        counts[name] = cell_parameters(model.type, features if number == 1 else width, width)
+    if model.hidden_units is not None:
+        counts["hidden"] = (width + 1) * model.hidden_units
+        width = model.hidden_units
+    return {**counts, "output": (width + 1) * vocabulary_size}
 
 
 def _embedding(features: int, normalization: str, vocabulary_size: int) -> dict[str, int]:
@@ -84,17 +100,17 @@ def cell_parameters(kind: str, features: int, units: int) -> int:
     return GATES[kind] * units * (features + units + (2 if kind == "gru" else 1))
 
 
-def cudnn_obstacles(model: ClassifierModel | LanguageModel) -> list[str]:
+def cudnn_obstacles(model: Model) -> list[str]:
     """The settings that keep cuDNN's fused kernels from being used on a GPU; empty when they can be, or where nothing is recurrent.
 
     Source: the conditions in Keras' documentation of LSTM and GRU; its SimpleRNN has no such kernel.
     """
-    if isinstance(model, ClassifierModel) and not model.is_recurrent:
+    if isinstance(model, EmbeddingModel) or (isinstance(model, ClassifierModel) and not model.is_recurrent):
         return []
-    if model.type == "simple-rnn":
-        return ["model.type simple-rnn has no fused kernel"]
+    if model.type in ("simple-rnn", "dense"):
+        return [f"model.type {model.type} has no fused kernel"]
     obstacles = []
-    if isinstance(model, ClassifierModel) and model.activation not in (None, "tanh"):
+    if model.activation not in (None, "tanh"):
         obstacles.append("model.activation is not tanh")
     if isinstance(model, ClassifierModel) and model.recurrent_activation not in (None, "sigmoid"):
         obstacles.append("model.recurrent_activation is not sigmoid")

@@ -63,9 +63,9 @@ def _described(layers: Sequence[keras.layers.Layer]) -> list[Described]:
             case keras.layers.Bidirectional(merge_mode="concat"):
                 described.append(_both_directions(layer))
             case _ if _is_scoring(layer) and position + 1 < len(layers) and isinstance(layers[position + 1], keras.layers.Softmax):
-                described.append(({"type": "dense", "name": layer.name}, _weights(layer, layer.name)))
+                described.append(({"type": "dense", "name": layer.name}, _weights(layer)))
             case _:
-                described.append(({"type": "", "name": layer.name, **_describe(layer)}, _weights(layer, layer.name)))
+                described.append(({"type": "", "name": layer.name, **_describe(layer)}, _weights(layer)))
     return described
 
 
@@ -115,9 +115,25 @@ def _both_directions(layer: keras.layers.Bidirectional) -> Described:
     cell, other = (_describe_cell(one) for one in (layer.forward_layer, layer.backward_layer))
     if cell != other or cell["stateful"]:
         raise TypeError("no NumPy form for a Bidirectional of different or stateful layers")
-    weights = {**_weights(layer.forward_layer, f"{layer.name}/forward"), **_weights(layer.backward_layer, f"{layer.name}/backward")}
-    return {"type": "bidirectional", "name": layer.name, "cell": cell}, weights
+    return {"type": "bidirectional", "name": layer.name, "cell": cell}, _weights(layer)
 
 
-def _weights(layer: keras.layers.Layer, name: str) -> Weights:
-    return {f"{name}/{weight.path.rpartition('/')[2]}": np.asarray(weight, np.float32) for weight in layer.weights}
+def named_weights(model: keras.Model) -> dict[str, keras.Variable]:
+    """The weights of all layers by `layer/weight`, as the NumPy form calls them; random generators and carried state are none."""
+    return {key: variable for layer in model.layers for key, variable in _named(layer).items()}
+
+
+def _named(layer: keras.layers.Layer) -> dict[str, keras.Variable]:
+    if isinstance(layer, keras.layers.Bidirectional):
+        both = ((layer.forward_layer, "forward"), (layer.backward_layer, "backward"))
+        return {f"{layer.name}/{name}/{_last(weight)}": weight for cell, name in both for weight in cell.weights}
+    return {f"{layer.name}/{_last(weight)}": weight for weight in layer.weights}
+
+
+def _last(weight: keras.Variable) -> str:
+    last: str = weight.path.rpartition("/")[2]
+    return last
+
+
+def _weights(layer: keras.layers.Layer) -> Weights:
+    return {key: np.asarray(weight, np.float32) for key, weight in _named(layer).items()}

@@ -28,8 +28,7 @@ def matrix_flops_of_row(model: ClassifierModel | LanguageModel, vocabulary_size:
         classes: labels of a classifier.
     """
     if isinstance(model, LanguageModel):
-        products = model.window * (_cell(model.type, model.embedding_dim, model.units) + model.units * vocabulary_size)
-        return 2 * PASSES * products
+        return 2 * PASSES * _of_window(model, vocabulary_size)
     model = model.resolved()
     length, features, units = model.sequence_length, model.embedding_dim or 0, model.units or 0
     outputs = 1 if classes == 2 else classes
@@ -49,6 +48,16 @@ def matrix_flops_of_row(model: ClassifierModel | LanguageModel, vocabulary_size:
     if model.pooling == "attention":
         products += length * wide
     return 2 * PASSES * (products + wide * outputs)
+
+
+def _of_window(model: LanguageModel, vocabulary_size: int) -> int:
+    """Multiplications of the forward pass over one window; a one-hot token is multiplied like any other."""
+    cell, units, hidden = model.published, model.units, model.hidden_units
+    above = [_cell(cell.type, units, units)] * ((cell.layers or 1) - 1)
+    scores = vocabulary_size if model.sampled_softmax is None else model.sampled_softmax + 1
+    read = units * hidden + hidden * scores if hidden else units * scores
+    cells = _cell(cell.type, model.embedding_dim or vocabulary_size, units) + sum(above)
+    return model.window * cells + model.predictions * read
 
 
 def _cell(kind: str, features: int, units: int) -> int:

@@ -26,7 +26,7 @@ from distrnn.training.kernels.choice import Kernels
 from distrnn.training.row_parts import RowParts
 from distrnn.training.tasks import Task
 
-FIGURES = 4  # loss (nats), hits, labels, tokens
+FIGURES = 4  # loss (nats), hits, labels, tokens; behind them the loss at each position of a row, where a task tells them apart
 FLAGS = 3
 
 
@@ -34,11 +34,11 @@ FLAGS = 3
 class Taken:
     """What a call did.
 
-    Shapes: K steps.
+    Shapes: K steps, P positions that the task tells apart.
 
     Attributes:
         losses: float32 [K], mean loss of each step, in nats.
-        totals: float64 [4], loss, hits, labels and tokens added up since the epoch's start.
+        totals: float64 [4 + P], loss, hits, labels, tokens and the loss at each position, added up since the epoch's start.
         flags: what the workers wish, added up: bool [3].
     """
 
@@ -75,6 +75,7 @@ class Steps:
     ) -> None:
         self._task, self._model, self._optimizer, self._strategy = task, model, optimizer, strategy
         self._rows = per_replica_batch_size
+        self.figures = FIGURES + task.positions
         self._full_labels = per_replica_batch_size * strategy.num_replicas_in_sync * task.labels_of_row
         self._penalised = [variable for variable in model.trainable_variables if variable.regularizer is not None]
         self._local_replicas, self._is_distributed = replicas_per_worker, strategy.num_replicas_in_sync > 1
@@ -92,7 +93,7 @@ class Steps:
             group: tokens [K, b, L], labels [K, b, ...], weights [K, b, ...].
             rates: float32 [K], the learning rate of each step.
             flags: float32 [3], what this worker wishes.
-            totals: float64 [4], those before.
+            totals: float64 [`figures`], those before.
         """
         length = group.tokens.shape[2]
         if length not in self._calls:  # each length has its own graph, because shapes must be known to compile it well
@@ -104,7 +105,7 @@ class Steps:
     def _graph(self, group: Batch) -> Callable[..., Any]:
         # the number of steps changes at the end of an epoch
         specs = [tf.TensorSpec([None, *array.shape[1:]], array.dtype) for array in group]
-        specs += [tf.TensorSpec([None], tf.float32), tf.TensorSpec([FLAGS], tf.float32), tf.TensorSpec([FIGURES], tf.float64)]
+        specs += [tf.TensorSpec([None], tf.float32), tf.TensorSpec([FLAGS], tf.float32), tf.TensorSpec([self.figures], tf.float64)]
         function: Callable[..., Any] = tf.function(self._several, input_signature=specs)
         return function
 
@@ -116,8 +117,8 @@ class Steps:
             self._optimizer.learning_rate.assign(rates[step])
             figures = self._one(tokens[step], labels[step], weights[step], flags)
             losses = losses.write(step, figures[0] / figures[2])
-            totals += tf.cast(figures[:FIGURES], tf.float64)
-            wishes = figures[FIGURES:]
+            totals += tf.cast(figures[: self.figures], tf.float64)
+            wishes = figures[self.figures :]
         return losses.stack(), totals, wishes
 
     def _one(self, tokens: Any, labels: Any, weights: Any, flags: Any) -> Any:
@@ -148,16 +149,18 @@ class Steps:
         return tuple(summed)
 
     def _gradient_of_rows(self, tokens: Any, labels: Any, weights: Any) -> Any:
-        """Gradients of all weights, dense, and float32 [4]: loss, hits, labels, tokens."""
+        """Gradients of all weights, dense, and float32 [4 + P]: loss, hits, labels, tokens, loss at each position."""
         variables = [variable.value for variable in self._model.trainable_variables]
         with tf.GradientTape() as tape:
             losses, hits = self._task.loss_and_hits(labels, self._model(tokens, training=True))
-            loss, count = tf.reduce_sum(losses * weights), tf.reduce_sum(weights)
+            weighed = losses * weights  # [b], or [b, P]
+            loss, count = tf.reduce_sum(weighed), tf.reduce_sum(weights)
             penalised = loss if not self._penalised else loss + count * _penalty(self._penalised)
             scaled = self._scaled(penalised / self._full_labels)
         gradients = [tf.convert_to_tensor(gradient) for gradient in tape.gradient(scaled, variables)]
         real_tokens = tf.cast(tf.math.count_nonzero(tokens), tf.float32)
-        return [*gradients, tf.stack([loss, tf.reduce_sum(hits * weights), count, real_tokens])]
+        figures = tf.stack([loss, tf.reduce_sum(hits * weights), count, real_tokens])
+        return [*gradients, tf.concat([figures, tf.reduce_sum(weighed, axis=0)], 0) if self._task.positions else figures]
 
     def _scaled(self, loss: Any) -> Any:
         """The loss as the optimizer wants it: float16 needs a larger one, so that no gradient vanishes."""

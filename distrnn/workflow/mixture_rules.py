@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from distrnn.errors import UsageError
 from distrnn.refs import ModelRef
-from distrnn.workflow.problems import Problem, show
+from distrnn.workflow.problems import Problem, show, with_article
 from distrnn.workflow.sections import TABLE_SOURCES, PseudoLabels, Workflow
 
 KEYS = ("pseudo_labels", "validation_rows")
@@ -18,8 +18,8 @@ def mixture_problems(workflow: Workflow) -> Iterator[Problem]:
         value = getattr(train, key)
         if value is None:
             continue
-        if workflow.model.task == "language-model":
-            yield Problem(f"train.{key}", "nothing for a language-model, whose text is one stream", _shown(value))
+        if (task := workflow.model.task) != "classifier":
+            yield Problem(f"train.{key}", f"nothing for {with_article(task)}, whose text is one stream", _shown(value))
         elif train.length_buckets is not None:
             yield Problem(
                 "train.length_buckets", f"nothing beside train.{key}, whose batches are of one length", show(train.length_buckets)

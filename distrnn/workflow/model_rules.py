@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 
+from distrnn.errors import UsageError
+from distrnn.refs import ModelRef
 from distrnn.workflow.problems import Problem, show
-from distrnn.workflow.sections import GATED_TYPES, RECURRENT_TYPES, ClassifierModel, Workflow
+from distrnn.workflow.sections import GATED_TYPES, RECURRENT_TYPES, ClassifierModel, LanguageModel, Workflow
 from distrnn.workflow.weight_rules import weight_problems
 
 EMBEDDING_TYPES = ("mlp", *RECURRENT_TYPES, "conv")
@@ -28,6 +30,8 @@ USES = {
 def model_problems(workflow: Workflow) -> Iterator[Problem]:
     """Every rule about `model` that `workflow` breaks."""
     model = workflow.model
+    if isinstance(model, LanguageModel):
+        yield from _language(model)
     if not isinstance(model, ClassifierModel):
         return
     for key, (types, lack) in USES.items():
@@ -38,6 +42,7 @@ def model_problems(workflow: Workflow) -> Iterator[Problem]:
     yield from _hidden(model)
     yield from _embedding(model)
     yield from _pretrained(workflow, model)
+    yield from _begun(model)
     yield from weight_problems(model)
     if model.type == "bag" and workflow.data.tokenizer.layout != "bag":
         received = show(workflow.data.tokenizer.layout)
@@ -57,6 +62,17 @@ def _convolution(model: ClassifierModel) -> Iterator[Problem]:
         yield Problem(
             "model.pooling", "one of mean, max, attention for model.type conv, whose steps do not follow each other", show("last")
         )
+
+
+def _begun(model: ClassifierModel) -> Iterator[Problem]:
+    if model.weights_from is None:
+        return
+    try:
+        ModelRef.parse(model.weights_from)
+    except UsageError as error:
+        yield Problem("model.weights_from", f"a reference to a published model: {error.message}", show(model.weights_from))
+    if model.pretrained is not None:
+        yield Problem("model.pretrained", "nothing beside model.weights_from, which has an embedding", show(model.pretrained.path))
 
 
 def _hidden(model: ClassifierModel) -> Iterator[Problem]:
@@ -93,3 +109,23 @@ def _pretrained(workflow: Workflow, model: ClassifierModel) -> Iterator[Problem]
     if not section.trainable and (bound := model.constraints.embeddings) is not None:
         expected = "nothing beside model.pretrained.trainable false: vectors that stay as they are are never brought back"
         yield Problem("model.constraints.embeddings", expected, show(bound.model_dump(exclude_none=True)))
+
+
+def _language(model: LanguageModel) -> Iterator[Problem]:
+    """Of a language model."""
+    if model.type == "dense":
+        if model.stateful:
+            yield Problem("model.stateful", "false for model.type dense, whose steps begin anew with each window", show(model.stateful))
+        if model.layers not in (None, 1):
+            yield Problem("model.layers", "1 for model.type dense, which is unrolled by hand", show(model.layers))
+        for key in ("dropout", "recurrent_dropout"):
+            if value := getattr(model, key):
+                yield Problem(f"model.{key}", f"nothing for model.type dense, {NO_CELL}", show(value))
+    if model.embedding_dim is None:
+        if model.embedding_normalization not in (None, "none"):
+            expected = "none without an embedding (model.embedding_dim null)"
+            yield Problem("model.embedding_normalization", expected, show(model.embedding_normalization))
+        if model.embedding_dropout:
+            expected = "nothing without an embedding (model.embedding_dim null)"
+            yield Problem("model.embedding_dropout", expected, show(model.embedding_dropout))
+    yield from weight_problems(model)

@@ -1,6 +1,6 @@
-"""The network: a classifier of documents, or a language model.
+"""The network: a classifier of documents, a language model, or vectors of words.
 
-A word has one meaning for every type. The four dropouts, in the order in which a document passes them: `embedding_dropout` takes whole
+A word has one meaning for every type. The four dropouts, in the order in which a text passes them: `embedding_dropout` takes whole
 features of the embedding away, `dropout` inputs of the recurrent cells, `recurrent_dropout` what a cell hears of its own state, and
 `output_dropout` inputs of the output layer.
 """
@@ -44,6 +44,11 @@ class ClassifierModel(Section):
     )
     embedding_normalization: Normalization = Field("none", description="Normalisation of the embedded tokens.")
     pretrained: Pretrained | None = Field(None, description="Vectors that the embedding begins with, instead of drawn ones.")
+    weights_from: Annotated[str, Field(min_length=1)] | None = Field(
+        None,
+        description="A published model, as a reference (NAME, NAME@ALIAS, NAME@v3), with whose weights the layers of the same name begin: "
+        "rows of tokens follow the tokens, and the output layer does so where it tells as many things apart.",
+    )
     units: Count | None = Field(
         None,
         description="Features of a recurrent state (of each direction), filters of a convolution (of each width), or units of a hidden "
@@ -127,21 +132,106 @@ class ClassifierModel(Section):
 
 
 class LanguageModel(Section):
-    """Embedding ► normalisation ► stateful LSTM ► softmax per step over a stream."""
+    """Embedding or one-hot tokens ► recurrent cells ► a distribution over the next token."""
 
     task: Literal["language-model"] = Field(description="What the model does.")
-    type: Literal["lstm"] = Field(description="The recurrent cell.")
-    window: Count = Field(description="Tokens of one training step in each row; the state goes on to the next.")
-    embedding_dim: Count = Field(42, description="Features of a token.")
-    embedding_normalization: Normalization = Field("batch", description="Normalisation of the embedded tokens.")
+    type: Literal["dense", "simple-rnn", "gru", "lstm"] = Field(
+        description="The recurrent cell; or dense, a simple-rnn unrolled by hand: dense layers input ► hidden, hidden ► hidden and "
+        "hidden ► output, shared by all steps of the window. It is published as the simple-rnn that it is."
+    )
+    window: Count = Field(description="Tokens of one training step in each row.")
+    stateful: bool | None = Field(
+        None,
+        description="true: the text is laid out in rows, one window of each is a step, and the state goes on to the next. false: windows "
+        "that do not overlap, shuffled anew each epoch, each from a state of zeros; what is published then reads the last window alone. "
+        "Default: true; false for dense.",
+    )
+    predict: Literal["every", "last"] = Field(
+        "every", description="What is learned of a window: the token after each of its tokens, or only the one after its last."
+    )
+    embedding_dim: Count | None = Field(42, description="Features of a token; null: none are learned, a token is its one-hot vector.")
+    embedding_normalization: Normalization | None = Field(
+        None, description="Normalisation of the embedded tokens. Default: batch; none without an embedding."
+    )
     units: Count = Field(256, description="Features of the recurrent state.")
-    dropout: Fraction = Field(0.0, description="Share of the cell's inputs dropped while training.")
-    recurrent_dropout: Fraction = Field(0.0, description="Share of the cell's recurrent inputs dropped while training.")
+    layers: Count | None = Field(None, description="Recurrent cells one above the other. Default: 1.")
+    activation: Activation | None = Field(None, description="Of the cells. Default: tanh.")
+    hidden_units: Count | None = Field(
+        None, description="Units of a dense layer with relu between the cells and the output, for each step. Default: no such layer."
+    )
+    embedding_dropout: Fraction = Field(
+        0.0, description="Share of the features of the embedding dropped while training, for all tokens of a window alike."
+    )
+    dropout: Fraction = Field(0.0, description="Share of the inputs of each recurrent cell dropped while training.")
+    recurrent_dropout: Fraction = Field(0.0, description="Share of the recurrent inputs of each cell dropped while training.")
+    output_dropout: Fraction = Field(0.0, description="Share of the inputs of the output layer dropped while training.")
+    sampled_softmax: Count | None = Field(
+        None,
+        description="Compute the training loss among the true token and so many drawn ones, for a vocabulary of many thousands; training loss "
+        "and accuracy are then among those, validation and test figures among all tokens. Default: all tokens.",
+    )
+    initializers: Initializers = Field(default_factory=lambda: Initializers(), description="How the weights begin.")
+
+    @property
+    def carries_state(self) -> bool:
+        """Whether the state goes on from one window to the next while training."""
+        return self.type != "dense" if self.stateful is None else self.stateful
+
+    @property
+    def predictions(self) -> int:
+        """What is learned of one window: so many tokens."""
+        return self.window if self.predict == "every" else 1
 
     @property
     def draws_random(self) -> bool:
-        """Whether training drops out anything."""
-        return any((self.dropout, self.recurrent_dropout))
+        """Whether training drops out anything, or draws tokens."""
+        dropouts = (self.embedding_dropout, self.dropout, self.recurrent_dropout, self.output_dropout)
+        return any(dropouts) or self.sampled_softmax is not None
+
+    @property
+    def weights(self) -> tuple[str, ...]:
+        """The kinds of weights that the layers have that read the window."""
+        return KINDS if self.embedding_dim is not None else ("kernel", "recurrent", "bias")
+
+    @property
+    def published(self) -> "LanguageModel":
+        """The same function as whoever downloads it has it: a cell that predicts after every token."""
+        return self.resolved().model_copy(update={"type": "simple-rnn" if self.type == "dense" else self.type, "predict": "every"})
+
+    def resolved(self) -> "LanguageModel":
+        """The same model with the defaults written out that depend on its type."""
+        keys: dict[str, Any] = {
+            "stateful": self.carries_state,
+            "embedding_normalization": self.embedding_normalization or ("none" if self.embedding_dim is None else "batch"),
+            "layers": self.layers or 1,
+            "activation": self.activation or "tanh",
+            "initializers": self.initializers.resolved(self.weights),
+        }
+        return self.model_copy(update=keys)
 
 
-Model = Annotated[ClassifierModel | LanguageModel, Field(discriminator="task")]
+class EmbeddingModel(Section):
+    """Vectors of words, learned from the words around them (word2vec, with random words to tell them apart from)."""
+
+    task: Literal["embedding"] = Field(description="What the model does.")
+    type: Literal["skip-gram", "cbow"] = Field(
+        description="What is predicted: skip-gram, each word around a word from its vector; cbow, a word from the mean of the vectors around it."
+    )
+    window: Count = Field(5, description="Words on each side at most; how many is drawn for each word anew, so near ones count more.")
+    embedding_dim: Count = Field(100, description="Numbers of a vector.")
+    negatives: Count = Field(5, description="Random words that each true one is told apart from.")
+    subsampling: Annotated[float, Field(gt=0.0, lt=1.0)] | None = Field(
+        0.001, description="Share of the text from which on a word is too frequent: some of its occurrences are left out. null: none are."
+    )
+
+    @property
+    def draws_random(self) -> bool:
+        """Nothing is dropped out; what is drawn is part of the batches."""
+        return False
+
+    def resolved(self) -> "EmbeddingModel":
+        """Itself: no default depends on another key."""
+        return self
+
+
+Model = Annotated[ClassifierModel | LanguageModel | EmbeddingModel, Field(discriminator="task")]

@@ -40,6 +40,11 @@ class Problem:
         return f"key {self.key!r}: expected {self.expected}. Received: {self.received}"
 
 
+def with_article(task: str) -> str:
+    """A task with its article."""
+    return f"an {task}" if task == "embedding" else f"a {task}"
+
+
 def show(value: Any) -> str:
     """A value as a message shows it: JSON, so that "3" and 3 differ, and not longer than a line."""
     text = json.dumps(value, ensure_ascii=False, default=str)

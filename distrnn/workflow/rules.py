@@ -6,7 +6,8 @@ from distrnn.errors import UsageError
 from distrnn.refs import check_alias
 from distrnn.workflow.mixture_rules import mixture_problems
 from distrnn.workflow.model_rules import model_problems
-from distrnn.workflow.problems import Problem, show
+from distrnn.workflow.problems import Problem, show, with_article
+from distrnn.workflow.schedule_rules import problems as schedule_problems
 from distrnn.workflow.sections import (
     CORPUS_SOURCES,
     DOCUMENT_SOURCES,
@@ -32,7 +33,7 @@ RESERVED = "an alias; latest and v<digits> name versions by themselves"
 
 def problems(workflow: Workflow) -> list[Problem]:
     """Every rule that `workflow` breaks, in the order of the sections."""
-    parts = (_data, _splits, _limits, model_problems, _train, mixture_problems, _scaling, threshold_problems, _promotion)
+    parts = (_data, _splits, _limits, model_problems, _train, mixture_problems, _scaling, threshold_problems, _promotion, schedule_problems)
     return [*(problem for part in parts for problem in part(workflow)), *sweep_problems(workflow.sweep)]
 
 
@@ -40,7 +41,7 @@ def _data(workflow: Workflow) -> Iterator[Problem]:
     data, task = workflow.data, workflow.model.task
     sources = DOCUMENT_SOURCES if task == "classifier" else CORPUS_SOURCES
     if data.source not in sources:
-        yield Problem("data.source", f"one of {', '.join(sources)} for a {task} (model.task)", show(data.source))
+        yield Problem("data.source", f"one of {', '.join(sources)} for {with_article(task)} (model.task)", show(data.source))
     if data.source in FILELESS_SOURCES and data.path is not None:
         yield Problem("data.path", f"nothing, {data.source} needs no file", show(data.path))
     if data.source in FILE_SOURCES and not data.path:
@@ -52,10 +53,10 @@ def _data(workflow: Workflow) -> Iterator[Problem]:
             yield Problem(f"data.{key}", "a file or folder", show(url))
     yield from _columns(workflow)
     yield from _labels(workflow)
-    if task == "language-model" and data.tokenizer.level != "char":
-        yield Problem("data.tokenizer.level", "char for a language-model (model.task)", show(data.tokenizer.level))
-    if task == "language-model" and data.duplicates != "keep":
-        yield Problem("data.duplicates", "keep for a language-model, whose text is one stream", show(data.duplicates))
+    if task != "classifier" and data.duplicates != "keep":
+        yield Problem("data.duplicates", f"keep for {with_article(task)}, whose text is one stream", show(data.duplicates))
+    if task == "embedding" and data.tokenizer.level != "word":
+        yield Problem("data.tokenizer.level", "word for an embedding (model.task)", show(data.tokenizer.level))
     yield from _tokenizer(data.tokenizer, task)
 
 
@@ -66,10 +67,11 @@ def _tokenizer(tokenizer: Tokenizer, task: str) -> Iterator[Problem]:
         yield Problem("data.tokenizer.vocabulary_size", "nothing beside data.tokenizer.buckets", show(tokenizer.vocabulary_size))
     if task == "classifier" and tokenizer.boundaries:
         yield Problem("data.tokenizer.boundaries", "nothing for a classifier, whose documents are apart", show(tokenizer.boundaries))
-    if task == "language-model":
+    if task != "classifier":
+        does = "gives one token after another" if task == "language-model" else "has a vector for each word"
         for key, plain in (("ngrams", 1), ("layout", "sequence"), ("buckets", None)):
             if (value := getattr(tokenizer, key)) != plain:
-                yield Problem(f"data.tokenizer.{key}", "nothing for a language-model, which gives one token after another", show(value))
+                yield Problem(f"data.tokenizer.{key}", f"nothing for {with_article(task)}, which {does}", show(value))
 
 
 def _columns(workflow: Workflow) -> Iterator[Problem]:
@@ -94,7 +96,7 @@ def _labels(workflow: Workflow) -> Iterator[Problem]:
     if data.labels is None:
         return
     if data.source not in FILE_SOURCES or workflow.model.task != "classifier":
-        what = data.source if data.source not in FILE_SOURCES else "a language-model"
+        what = data.source if data.source not in FILE_SOURCES else with_article(workflow.model.task)
         yield Problem("data.labels", f"nothing for {what}", show(data.labels))
     elif data.labels != "none":
         names = list(map(str, data.labels)) if isinstance(data.labels, list) else list(dict.fromkeys(data.labels.values()))
@@ -112,6 +114,8 @@ def _splits(workflow: Workflow) -> Iterator[Problem]:
         yield Problem("data.test_path", f"nothing, {data.source} has no second file", show(data.test_path))
     elif data.test_path is not None and workflow.model.task == "language-model":
         yield Problem("data.test_path", "nothing for a language-model, which is tested on the tail of its text", show(data.test_path))
+    elif workflow.model.task == "embedding":
+        yield from _untested(workflow)
     if data.test_path is not None and data.test_fraction is not None:
         yield Problem("data.test_fraction", "nothing beside data.test_path", show(data.test_fraction))
     if workflow.model.task == "classifier" and data.test_fraction == 0.0 and data.labels != "none":
@@ -121,12 +125,22 @@ def _splits(workflow: Workflow) -> Iterator[Problem]:
         yield Problem("data.validation_fraction", expected, show(workflow.validation_fraction))
 
 
+def _untested(workflow: Workflow) -> Iterator[Problem]:
+    why = "nothing or 0 for an embedding, whose loss depends on the words that are drawn: judge it by what it is used for"
+    for key in ("test_fraction", "validation_fraction"):
+        if value := getattr(workflow.data, key):
+            yield Problem(f"data.{key}", why, show(value))
+    if workflow.data.test_path is not None:
+        yield Problem("data.test_path", why.replace(" or 0", ""), show(workflow.data.test_path))
+
+
 def _limits(workflow: Workflow) -> Iterator[Problem]:
     data, batch = workflow.data, workflow.train.global_batch_size
     for key in ("train_limit", "validation_limit"):
         value = getattr(data, key)
-        if value is not None and workflow.model.task == "language-model":
-            yield Problem(f"data.{key}", "nothing for a language-model, whose text is one stream: use data.limit", show(value))
+        if value is not None and workflow.model.task != "classifier":
+            stream = f"nothing for {with_article(workflow.model.task)}, whose text is one stream: use data.limit"
+            yield Problem(f"data.{key}", stream, show(value))
         elif key == "train_limit" and value is not None and value < batch:
             yield Problem("data.train_limit", f"at least train.global_batch_size ({batch})", show(value))
         elif key == "validation_limit" and value is not None and workflow.validation_fraction == 0.0:
@@ -156,7 +170,7 @@ def _length_buckets(workflow: Workflow) -> Iterator[Problem]:
     if buckets is None:
         return
     if not isinstance(model, ClassifierModel):
-        yield Problem("train.length_buckets", "nothing for a language-model, whose text is one stream", show(buckets))
+        yield Problem("train.length_buckets", f"nothing for {with_article(model.task)}, whose text is one stream", show(buckets))
     elif model.type == "mlp":
         yield Problem("train.length_buckets", "nothing for an mlp, which reads all documents at one length", show(buckets))
     elif not model.ignores_padding:
@@ -188,6 +202,9 @@ def _promotion(workflow: Workflow) -> Iterator[Problem]:
         return
     if _is_reserved(promote.alias):
         yield Problem("register.promote.alias", RESERVED, show(promote.alias))
+    if workflow.model.task == "embedding":
+        yield Problem("register.promote", "nothing for an embedding, which is not measured", f"alias {promote.alias}")
+        return
     if not workflow.has_test_split:
         yield Problem("register.promote", "a test split to measure on: set data.test_fraction above 0", "data.test_fraction 0")
     if promote.rules is not None and promote.short_form:

@@ -10,8 +10,9 @@ from typing import Any
 from pydantic import Field
 
 from distrnn.workflow.data_sections import CORPUS_SOURCES, DOCUMENT_SOURCES, FILE_SOURCES, TABLE_SOURCES, Data, Tokenizer
-from distrnn.workflow.model_sections import GATED_TYPES, RECURRENT_TYPES, ClassifierModel, LanguageModel, Model
+from distrnn.workflow.model_sections import GATED_TYPES, RECURRENT_TYPES, ClassifierModel, EmbeddingModel, LanguageModel, Model
 from distrnn.workflow.register_sections import Promote, PromotionRule, Register
+from distrnn.workflow.schedule_sections import Notify, Schedule
 from distrnn.workflow.section import Name, Section
 from distrnn.workflow.sweep_sections import Sweep
 from distrnn.workflow.train_sections import (
@@ -36,7 +37,9 @@ __all__ = [
     "CosineSchedule",
     "Data",
     "EarlyStopping",
+    "EmbeddingModel",
     "LanguageModel",
+    "Notify",
     "OneCycleSchedule",
     "Optimizer",
     "Promote",
@@ -44,6 +47,7 @@ __all__ = [
     "PseudoLabels",
     "Register",
     "Scaling",
+    "Schedule",
     "StepSchedule",
     "Sweep",
     "Tokenizer",
@@ -69,19 +73,21 @@ class Workflow(Section):
     register_: Register | None = Field(None, alias="register", description="Where the finished model goes; none: it stays in the run.")
     storage: StorageSection = Field(default_factory=lambda: StorageSection(), description="Where datasets and runs are kept.")
     sweep: Sweep | None = Field(None, exclude=True, description="What `distrnn sweep` tries; a run goes by the other sections.")
+    schedule: Schedule | None = Field(None, exclude=True, description="When `distrnn schedule run` runs it again.")
+    notify: Notify | None = Field(None, exclude=True, description="A webhook that is told what came of each tick of the schedule.")
 
     @property
     def test_fraction(self) -> float | None:
         """Share held out for testing; None where the source brings its own test split."""
-        if self.data.test_fraction is None and self.model.task == "language-model":
-            return 0.1
+        if self.data.test_fraction is None and self.model.task != "classifier":
+            return 0.1 if self.model.task == "language-model" else 0.0
         return self.data.test_fraction
 
     @property
     def validation_fraction(self) -> float:
         """Share of the training split held out for validation."""
         if self.data.validation_fraction is None:
-            return 0.0 if self.model.task == "language-model" else 0.2
+            return 0.2 if self.model.task == "classifier" else 0.0
         return self.data.validation_fraction
 
     @property
@@ -117,8 +123,7 @@ class Workflow(Section):
         register = self.register_
         if register is not None and register.promote is not None:
             register = register.model_copy(update={"promote": register.promote.resolved()})
-        model = self.model.resolved() if isinstance(self.model, ClassifierModel) else self.model
-        return self.model_copy(update={"data": self.data.model_copy(update=data), "model": model, "register_": register})
+        return self.model_copy(update={"data": self.data.model_copy(update=data), "model": self.model.resolved(), "register_": register})
 
     def _file_keys(self) -> dict[str, Any]:
         """The keys of csv, jsonl, parquet and text, as far as they mean something."""

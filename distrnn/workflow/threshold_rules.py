@@ -14,7 +14,7 @@ def problems(workflow: Workflow) -> Iterator[Problem]:
     if wanted is None:
         return
     if workflow.model.task != "classifier":
-        yield Problem(KEY, "nothing for a language-model, which gives no label", show(wanted))
+        yield Problem(KEY, "nothing for a model that gives no label", show(wanted))
         return
     if workflow.validation_fraction == 0.0:
         yield Problem(KEY, "a validation split to choose on: set data.validation_fraction above 0", "data.validation_fraction 0")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from distrnn.workflow.model_sections import ClassifierModel
+from distrnn.workflow.model_sections import ClassifierModel, LanguageModel
 from distrnn.workflow.problems import Problem, show
 from distrnn.workflow.weight_sections import INITIALIZER_PARAMETERS, KINDS, Constraint, Initializer, Regularizer
 
@@ -10,11 +10,11 @@ LACKING = {"recurrent": "recurrent cell", "embeddings": "embedding"}
 FOR_A_ROW = ("zeros", "ones", "uniform", "normal")
 
 
-def weight_problems(model: ClassifierModel) -> Iterator[Problem]:
-    """Every rule about `initializers`, `regularizers` and `constraints` that `model` breaks."""
+def weight_problems(model: ClassifierModel | LanguageModel) -> Iterator[Problem]:
+    """Every rule about `initializers` and, of a classifier, `regularizers` and `constraints` that `model` breaks."""
     for section in ("initializers", "regularizers", "constraints"):
         for kind in KINDS:
-            value, at = getattr(getattr(model, section), kind), f"model.{section}.{kind}"
+            value, at = getattr(getattr(model, section, None), kind, None), f"model.{section}.{kind}"
             if value is None:
                 continue
             if kind not in model.weights:

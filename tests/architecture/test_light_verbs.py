@@ -61,6 +61,8 @@ def loaded(tmp_path, registry, monkeypatch):
         ("pull", "reviews"),
         ("predict", "reviews@production", "a good film"),
         ("generate", "text", "--prompt", "a cab", "--length", "5"),
+        ("complete", "text", "a cab", "--each"),
+        ("score", "text", "vectors.txt", "--window", "4"),
         ("predict", "reviews", "a good film", "--explain-html", "page.html"),
         ("tokenize", "reviews", "a good film", "--embed"),
         ("neighbors", "reviews", "good"),

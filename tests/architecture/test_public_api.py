@@ -69,7 +69,9 @@ def test_load_model():
     ("kind", "method", "signature"),
     [
         ("Classifier", "predict", "(texts)"),
-        ("LanguageModel", "generate", "(prompt, length, *, temperature=1.0, seed=None)"),
+        ("LanguageModel", "generate", "(prompt, length, *, temperature=1.0, top_k=None, top_p=None, stop=None, seed=None)"),
+        ("LanguageModel", "score", "(text, *, window=None, top=10)"),
+        ("LanguageModel", "complete", "(text, *, top=10)"),
     ],
 )
 def test_loaded_model(kind, method, signature):

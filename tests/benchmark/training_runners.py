@@ -25,7 +25,7 @@ from distrnn.data.batches import Batch
 from distrnn.training.kernel_plan import kernels_for
 from distrnn.training.loop import Trainer
 from distrnn.training.plan import Placement, plan_batches
-from distrnn.training.step import FIGURES, FLAGS
+from distrnn.training.step import FLAGS
 from distrnn.training.strategy import make_strategy
 from distrnn.training.tasks import ClassifierTask, LanguageTask, Task
 from distrnn.workflow.sections import ClassifierModel, LanguageModel, Optimizer, Train
@@ -151,7 +151,7 @@ def ours(case: Case) -> Turn:
     # [N, ...] -> [K, B, ...]
     tokens, labels = (array.reshape(case.batches, case.batch, *array.shape[1:]) for array in case.data())
     group = Batch(tokens, labels, np.ones(labels.shape, np.float32))
-    rates, flags, totals = np.full(case.batches, 0.001, np.float32), np.zeros(FLAGS, np.float32), np.zeros(FIGURES)
+    rates, flags, totals = np.full(case.batches, 0.001, np.float32), np.zeros(FLAGS, np.float32), np.zeros(trainer.steps.figures)
     return lambda: trainer.steps.take(group, rates, flags, totals)
 
 

@@ -36,12 +36,23 @@ register: {name: classifier}
 """
 
 
+WORDS = """
+name: words
+data: {source: parquet, path: texts.parquet, tokenizer: {level: word, vocabulary_size: 400, boundaries: true}}
+model: {task: embedding, type: cbow, window: 3, embedding_dim: 8}
+train: {epochs: 2, global_batch_size: 64, optimizer: {learning_rate: 0.01}}
+scaling: {device: cpu}
+register: {name: words}
+"""
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Both workflows and the documents without labels."""
     folder = tmp_path_factory.mktemp("fine-tuning")
     (folder / "language.yaml").write_text(LANGUAGE)
     (folder / "classifier.yaml").write_text(CLASSIFIER)
+    (folder / "words.yaml").write_text(WORDS)
     texts = [synthetic.document(index, "train", 7)[0] for index in range(300)]
     pq.write_table(pa.table({"text": texts}), folder / "texts.parquet")
     return folder
@@ -105,3 +116,19 @@ def test_a_model_that_is_not_there_is_missed_before_anything_is_prepared(run: Ca
     done = run("classifier", "--set", "model.weights_from=nobody")
     assert done.returncode == 3
     assert "nobody" in json.loads(done.stdout)["message"]
+
+
+def test_vectors_of_words_are_asked_and_a_classifier_begins_with_them(
+    run: Callable[..., Any], folder: Path, distrnn_command: Callable[..., Any]
+) -> None:
+    made = result_of(run("words"))
+    assert (made["task"], made["metrics"]) == ("embedding", None)
+    assert made["train_metrics"]["loss"] < 6 * np.log(2)
+    home = {"DISTRNN_HOME": str(folder / "home")}
+    found = result_of(distrnn_command("neighbors", "words", "film", "--json", env=home))
+    assert len(found["neighbors"]) == 10
+    refused = distrnn_command("predict", "words", "a film", env=home)
+    assert refused.stderr == "error: predict needs a classifier. This is a set of word vectors; use neighbors.\n"
+    result_of(run("classifier", "--set", "model.weights_from=words", "--set", "name=begun", "--set", "register.name=begun"))
+    manifest = json.loads((folder / "home/registry/begun/versions/0000000001.json").read_text())
+    assert manifest["metadata"]["lineage"]["weights_from"]["name"] == "words"

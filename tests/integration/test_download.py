@@ -19,7 +19,7 @@ from distrnn.registry import Registry
 from distrnn.registry.cache import Cache
 from distrnn.registry.layout import alias_key, blob_key, version_key
 from distrnn.registry.pull import pull
-from distrnn.storage import open_store, s3_download
+from distrnn.storage import download, open_store
 from distrnn.storage.partial import CHUNK_BYTES, Partial, present_bytes, sidecar
 from fixtures_faults import BROKEN, DROP, SLOW_DOWN, Fault, when
 from fixtures_registry import Fork
@@ -31,7 +31,7 @@ BIG = random.Random(3).randbytes(2 * PART_BYTES + CHUNK_BYTES + 17)
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch):
     """Objects of some MiB take the road of large ones."""
-    monkeypatch.setattr(s3_download, "PART_BYTES", PART_BYTES)
+    monkeypatch.setattr(download, "PART_BYTES", PART_BYTES)
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ def test_an_object_that_was_replaced_is_fetched_from_the_start(either, tmp_path,
 
 
 def test_an_object_that_is_replaced_while_it_is_read_is_an_error(store, tmp_path, monkeypatch):
-    monkeypatch.setattr(s3_download, "PARTS_AT_ONCE", 1)
+    monkeypatch.setattr(download, "PARTS_AT_ONCE", 1)
     stored(store)
     replaced = []
 
@@ -156,7 +156,7 @@ def test_a_range_that_breaks_off_is_asked_for_again_by_itself(store, proxy, tmp_
 
 
 def test_patience_is_for_what_makes_no_progress(store, proxy, tmp_path, monkeypatch):
-    monkeypatch.setattr(s3_download, "PARTS_AT_ONCE", 1)
+    monkeypatch.setattr(download, "PARTS_AT_ONCE", 1)
     monkeypatch.setattr(asyncio, "sleep", lambda _seconds, sleep=asyncio.sleep: sleep(0))
     stored(store)
     proxy.rules = [when(Fault("truncate", CHUNK_BYTES // 2), method="GET", key="blob", times=6)]

@@ -17,7 +17,7 @@ from distrnn.training.strategy import make_strategy
 
 pytestmark = [pytest.mark.usefixtures("two_devices"), pytest.mark.timeout(600)]
 TOLERANCE = 1e-5
-QUICK = ("mlp, masked", "gru", "lstm, masked", layouts.WEIGHED, layouts.LANGUAGE)
+QUICK = ("mlp, masked", "gru", "lstm, masked", layouts.WEIGHED, layouts.LANGUAGE, layouts.WINDOWS)
 
 
 @cache

@@ -155,7 +155,7 @@ def test_the_last_answer_was_lost_and_the_upload_is_gone(s3_server, fault_proxy,
 
 @pytest.mark.parametrize("fault", [DROP, Fault("status", 403), Fault("status", 500)], ids=lambda fault: f"{fault.kind}-{fault.amount}")
 def test_no_signature_is_in_what_is_said(proxied, tmp_path, monkeypatch, fault):
-    for module in ("s3", "s3_upload", "s3_download"):
+    for module in ("s3", "s3_upload", "download"):
         monkeypatch.setattr(f"distrnn.storage.{module}.PATIENCE_S", 0)
     proxy, store = proxied
     store.put("key", b"1")

@@ -118,12 +118,13 @@ def interrupted(task: Task, reader: ShardReader, *, at: int, **train: Any) -> Ch
     return recorder.saved[-1]
 
 
-@pytest.fixture(params=["classifier", "masked classifier", "stateful language model"])
+@pytest.fixture(params=["classifier", "masked classifier", "stateful language model", "language model of windows"])
 def case(request: pytest.FixtureRequest) -> tuple[Task, ShardReader]:
     return {
         "classifier": (classifier(), documents()),
         "masked classifier": (classifier(mask_zero=True), documents()),
         "stateful language model": (language(), stream()),
+        "language model of windows": (language(type="simple-rnn", stateful=False), stream()),
     }[request.param]
 
 
@@ -164,6 +165,7 @@ def test_the_state_begins_anew_at_each_epoch(monkeypatch: pytest.MonkeyPatch) ->
 RESUMABLE = {
     "classifier with dropout": lambda: (classifier(dropout=0.2, recurrent_dropout=0.2), documents()),
     "stateful language model with dropout": lambda: (language(dropout=0.2), stream()),
+    "windows by hand with dropout": lambda: (language(type="dense", predict="last", output_dropout=0.2), stream()),
 }
 
 
@@ -175,8 +177,9 @@ def test_a_run_stopped_at_any_step_ends_with_the_same_weights(name: str, at: int
     checkpoints.write(tmp_path, interrupted(task, reader, at=at))
     resumed = trained(task, reader, checkpoint=checkpoints.read(tmp_path))
     assert difference(undisturbed, resumed) == 0.0
-    timeless = [{key: entry[key] for key in ("epoch", "loss", "accuracy", "learning_rate")} for entry in resumed.history]
-    assert timeless == [{key: entry[key] for key in ("epoch", "loss", "accuracy", "learning_rate")} for entry in undisturbed.history]
+    keys = ("epoch", "loss", "accuracy", "learning_rate", "position_losses")
+    timeless, expected = ([{key: entry.get(key) for key in keys} for entry in run.history] for run in (resumed, undisturbed))
+    assert timeless == expected
 
 
 def test_the_comparison_can_tell_a_lost_recurrent_state() -> None:
@@ -233,6 +236,37 @@ def test_a_loss_that_is_no_number_ends_training_and_says_why() -> None:
     message = str(caught.value)
     assert message.startswith("training diverged: the loss is ")
     assert "The likely cure: a smaller train.optimizer.learning_rate (now 1e+38); or train.clip_norm, for instance 1.0. Start" in message
+
+
+@pytest.mark.parametrize("keys", [{"type": "lstm"}, {"type": "gru", "stateful": False}])
+def test_the_losses_of_the_positions_are_parts_of_the_loss(keys: dict[str, Any]) -> None:
+    """119 windows in batches of 8: the last batch is short."""
+    one, two = (trained(language(**keys), stream(), replicas=replicas) for replicas in (1, 2))
+    for entry, spread in zip(one.history, two.history, strict=True):
+        assert np.mean(entry["position_losses"]) == pytest.approx(entry["loss"], abs=TOLERANCE)
+        assert entry["position_losses"] == pytest.approx(spread["position_losses"], abs=TOLERANCE)
+        assert len(entry["position_losses"]) == 5
+
+
+def test_the_loss_of_a_position_is_that_of_its_token() -> None:
+    """Each window is one token five times: what follows the first four can be known, what follows the fifth cannot."""
+    tokens = np.repeat(np.random.default_rng(0).integers(1, VOCABULARY, 400), 5).astype(np.uint16)
+    reader = ShardReader([ShardArrays(tokens, np.array([0, len(tokens)]), np.array([-1], np.int16))])
+    task = language(type="simple-rnn", stateful=False, units=32, embedding_normalization="none")
+    losses = trained(task, reader, epochs=6).history[-1]["position_losses"]
+    assert max(losses[:4]) < 0.2
+    assert losses[4] > 2.0
+
+
+def test_a_model_with_one_prediction_a_window_has_no_positions() -> None:
+    assert "position_losses" not in trained(language(predict="last"), stream()).history[0]
+
+
+def test_a_state_of_relu_that_is_carried_is_named_as_the_cause() -> None:
+    with pytest.raises(DivergedError) as caught:
+        trained(language(type="simple-rnn", activation="relu"), stream(), optimizer=Optimizer(name="sgd", learning_rate=1e38))
+    cure = "The likely cure: model.activation tanh or model.stateful false, because nothing bounds a state of relu that is carried on; or "
+    assert cure in str(caught.value)
 
 
 def test_evaluation_of_a_stream_does_not_depend_on_the_window(monkeypatch: pytest.MonkeyPatch) -> None:

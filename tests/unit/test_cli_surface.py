@@ -42,12 +42,15 @@ VERBS = {
     "pull",
     "predict",
     "generate",
+    "complete",
+    "score",
     "tokenize",
     "neighbors",
     "analogy",
     "cache list",
     "cache verify",
     "cache prune",
+    "serve",
     "doctor",
 }
 WITHOUT_REGISTRY = {
@@ -58,6 +61,7 @@ WITHOUT_REGISTRY = {
 }
 WRITE = {
     "run",
+    "serve",
     *(f"models {verb}" for verb in ("promote", "rollback", "tag", "card", "sign", "delete", "gc", "unbundle")),
     *(f"models alias {verb}" for verb in ("set", "delete", "guard")),
 }

@@ -274,8 +274,9 @@ def test_plan_is_json_with_the_resolved_workflow(cli, planned, workflow_file):
 @pytest.mark.parametrize(
     ("document", "step"),
     [
-        ({"version": None, "run_id": "r", "metrics": None}, "distrnn runs report r"),
-        ({"version": {"name": "docs", "number": 2}, "metrics": {"perplexity": 4.0}}, "distrnn generate docs@v2"),
+        ({"version": None, "run_id": "r"}, "distrnn runs report r"),
+        ({"version": {"name": "docs", "number": 2}, "task": "language-model"}, "distrnn generate docs@v2"),
+        ({"version": {"name": "words", "number": 2}, "task": "embedding"}, "distrnn neighbors words@v2 film"),
     ],
 )
 def test_next_step_suits_what_was_made(document, step):

@@ -69,8 +69,26 @@ def tamed(document, details):
     if details["mistakes"]:
         details["mistakes"] = [mistake | {"text": "tame"} for mistake in details["mistakes"]]
     if details.get("sample"):
-        details["sample"] = {"prompt": "the slowly", "text": "the slowly tame"}
+        details["sample"] = details["sample"] | {"text": "the slowly tame"}
+        details["samples"] = [written | {"text": "tame"} for written in details["samples"]]
     return document, details
+
+
+def test_samples_tell_how_a_model_learned_and_how_much_of_them_is_copied(language):
+    words = Page(language).words
+    assert (
+        "3.1 % of what it wrote stands word for word in the training text, in runs of 20 tokens or more; the longest has 27. "
+        "Of the held-out text, which nobody copied, 7 % stands there, the longest run with 41 tokens."
+    ) in words
+    assert "After 2 epochs the slowly the spirit 25 % stands word for word in the training text, the longest run with 21 tokens." in words
+    assert "After 1 epoch the slowly" in words
+
+
+def test_without_a_held_out_text_and_earlier_samples_a_sample_stands_alone():
+    document, details = language_run()
+    details |= {"samples": [], "held_out_copied": None}
+    words = Page(render(document, details)).words
+    assert "the longest has 27. Where the time went" in words
 
 
 def test_foreign_text_is_shown_as_it_is(classifier):

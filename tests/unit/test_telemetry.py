@@ -13,7 +13,7 @@ def test_a_text_file_holds_the_values_and_nothing_else(tmp_path):
         "# HELP distrnn_workflow_runs_total Runs by how they ended: promoted, refused, finished (there was no gate) or failed.\n"
         "# TYPE distrnn_workflow_runs_total counter\n"
         'distrnn_workflow_runs_total{outcome="promoted",workflow="imdb-lstm"} 1.0\n'
-        "# HELP distrnn_eval_accuracy_ratio Share of held-out examples classified rightly, by candidate or holder.\n"
+        "# HELP distrnn_eval_accuracy_ratio Share of held-out examples classified rightly, by candidate, holder, latest or the alias that holds.\n"
         "# TYPE distrnn_eval_accuracy_ratio gauge\n"
         'distrnn_eval_accuracy_ratio{model="imdb-lstm",role="candidate"} 0.83\n'
     )
@@ -21,12 +21,13 @@ def test_a_text_file_holds_the_values_and_nothing_else(tmp_path):
 
 def test_prometheus_reads_every_metric_back_under_its_name(tmp_path):
     telemetry = Telemetry()
-    for spec in METRICS:
+    plain = [spec for spec in METRICS if spec.kind != "histogram"]
+    for spec in plain:
         labels = dict.fromkeys(spec.labels, 'a "quoted"\\ value\n')
         (telemetry.add if spec.kind == "counter" else telemetry.set)(spec.name, 2.0, **labels)
     telemetry.write_textfile(tmp_path / "run.prom")
     families = list(text_string_to_metric_families((tmp_path / "run.prom").read_text()))
-    assert {sample.name: sample.value for family in families for sample in family.samples} == {spec.name: 2.0 for spec in METRICS}
+    assert {sample.name: sample.value for family in families for sample in family.samples} == {spec.name: 2.0 for spec in plain}
     assert {value for family in families for sample in family.samples for value in sample.labels.values()} == {'a "quoted"\\ value\n'}
 
 
@@ -101,3 +102,26 @@ def test_a_damaged_file_starts_everything_anew(tmp_path):
     telemetry = Telemetry()
     telemetry.read_textfile(path)
     assert telemetry.value("distrnn_workflow_runs_total", workflow="w", outcome="failed") is None
+
+
+def test_a_histogram_counts_what_is_not_above_each_bound(tmp_path):
+    telemetry = Telemetry()
+    for seconds in (0.005, 0.02, 3.0, 60.0):
+        telemetry.observe("distrnn_registry_operation_duration_seconds", seconds, operation="list")
+    families = {family.name: family for family in text_string_to_metric_families(telemetry.exposition()[0].decode())}
+    samples = families["distrnn_registry_operation_duration_seconds"].samples
+    counts = {sample.labels["le"]: sample.value for sample in samples if sample.name.endswith("_bucket")}
+    assert (counts["0.005"], counts["0.01"], counts["0.025"], counts["2.5"], counts["5"], counts["+Inf"]) == (1, 1, 2, 2, 3, 4)
+    assert {sample.name.rpartition("_")[2]: sample.value for sample in samples if "le" not in sample.labels} == {
+        "count": 4.0,
+        "sum": 63.025,
+    }
+
+
+def test_what_is_cleared_is_told_no_more():
+    telemetry = Telemetry()
+    telemetry.set("distrnn_registry_model_versions", 3, model="gone")
+    telemetry.clear("distrnn_registry_model_versions")
+    assert telemetry.exposition()[0] == b""
+    with pytest.raises(ValueError, match=r"^metric must be one of .*\. Received: 'distrnn_nothing'$"):
+        telemetry.clear("distrnn_nothing")

@@ -201,6 +201,18 @@ def test_vectors_of_a_file_are_those_of_words(change, line):
     assert refusal(changed(document, *change)) == f"w.yaml: key '{line}"
 
 
+def test_weights_come_from_a_published_model():
+    assert refusal(model("lstm", weights_from="no name")).startswith(
+        "w.yaml: key 'model.weights_from': expected a reference to a published model: "
+    )
+
+
+def test_weights_of_a_model_and_vectors_of_a_file_exclude_each_other():
+    assert refusal(model("lstm", weights_from="encoder@v2", pretrained={"path": "v.txt"})) == (
+        "w.yaml: key 'model.pretrained': expected nothing beside model.weights_from, which has an embedding. Received: \"v.txt\""
+    )
+
+
 def test_every_key_has_its_line():
     message = refusal(
         model("mlp", kernel_sizes=[3], activation="tanh", recurrent_dropout=0.1, initializers={"recurrent": {"type": "ones"}})

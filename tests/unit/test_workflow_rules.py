@@ -247,12 +247,6 @@ def test_every_broken_rule_has_its_line():
     assert [line.split("'")[1] for line in message.splitlines()] == ["train.global_batch_size", "register.promote.alias"]
 
 
-def test_a_language_model_takes_characters():
-    assert refusal(LANGUAGE_MODEL, ("data.tokenizer.level", "word")) == (
-        "w.yaml: key 'data.tokenizer.level': expected char for a language-model (model.task). Received: \"word\""
-    )
-
-
 FILES = ("data", {"source": "csv", "path": "/x.csv"})
 
 
@@ -355,7 +349,7 @@ def test_length_buckets_need_a_model_that_does_not_see_padding(model, message):
 @pytest.mark.parametrize(
     ("document", "changes", "problem"),
     [
-        (LANGUAGE_MODEL, [], 'nothing for a language-model, which gives no label. Received: "validation"'),
+        (LANGUAGE_MODEL, [], 'nothing for a model that gives no label. Received: "validation"'),
         (
             CLASSIFIER,
             [("data.validation_fraction", 0)],

@@ -1,7 +1,8 @@
-"""What differs between a classifier and a language model, behind one interface; everything else in the engine is common."""
+"""What differs between a classifier, a language model and vectors of words, behind one interface; everything else in the engine is common."""
 
 from distrnn.training.tasks.classifier import ClassifierTask
+from distrnn.training.tasks.embedding import EmbeddingTask
 from distrnn.training.tasks.language import LanguageTask
 from distrnn.training.tasks.task import Task
 
-__all__ = ["ClassifierTask", "LanguageTask", "Task"]
+__all__ = ["ClassifierTask", "EmbeddingTask", "LanguageTask", "Task"]

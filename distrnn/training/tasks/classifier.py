@@ -10,11 +10,14 @@ import tensorflow as tf
 
 from distrnn.data.batches import Batches, ClassifierBatches
 from distrnn.data.buckets import BucketBatches
+from distrnn.data.initial_weights import Arrays
 from distrnn.data.parts import WHOLE, Part
 from distrnn.data.reader import ShardReader
 from distrnn.data.vectors import PretrainedVectors
 from distrnn.models import build_classifier
+from distrnn.progress import log
 from distrnn.text import PADDING_ID
+from distrnn.training.initial_weights import begin_with
 from distrnn.workflow.sections import ClassifierModel
 
 
@@ -30,6 +33,7 @@ class ClassifierTask:
         length_buckets: `train.length_buckets`.
         classes: C.
         vectors: that the embedding begins with, instead of drawn ones.
+        weights: of another model that layers of the same name begin with.
     """
 
     model: ClassifierModel
@@ -37,6 +41,7 @@ class ClassifierTask:
     length_buckets: int | None = None
     classes: int = 2
     vectors: PretrainedVectors | None = field(default=None, compare=False, repr=False)
+    weights: Arrays | None = field(default=None, compare=False, repr=False)
 
     @property
     def draws_random(self) -> bool:
@@ -47,6 +52,11 @@ class ClassifierTask:
     def labels_of_row(self) -> int:
         """One."""
         return 1
+
+    @property
+    def positions(self) -> int:
+        """None: a document has one label."""
+        return 0
 
     @property
     def loss_of_ignorance(self) -> float:
@@ -65,6 +75,8 @@ class ClassifierTask:
         )
         if self.vectors is not None:
             _set_vectors(model.get_layer("embedding"), self.vectors)
+        if self.weights is not None:
+            log(f"weights of another model: {', '.join(begin_with(model, self.weights))}")
         return model
 
     def published_model(self) -> keras.Model:

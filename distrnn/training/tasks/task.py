@@ -1,4 +1,4 @@
-"""The interface of both kinds of model."""
+"""The interface of all kinds of model."""
 
 from typing import Any, Protocol
 
@@ -7,14 +7,14 @@ import keras
 from distrnn.data.batches import Batches
 from distrnn.data.parts import WHOLE, Part
 from distrnn.data.reader import ShardReader
-from distrnn.workflow.sections import ClassifierModel, LanguageModel
+from distrnn.workflow.model_sections import Model
 
 
 class Task(Protocol):
     """A kind of model; B rows, W or L tokens a row, V vocabulary."""
 
     @property
-    def model(self) -> ClassifierModel | LanguageModel:
+    def model(self) -> Model:
         """The workflow's section."""
 
     @property
@@ -24,6 +24,10 @@ class Task(Protocol):
     @property
     def labels_of_row(self) -> int:
         """Labels of one row of a batch."""
+
+    @property
+    def positions(self) -> int:
+        """Places within a row whose losses are told apart; 0 where a row has one label."""
 
     @property
     def loss_of_ignorance(self) -> float:

@@ -1,0 +1,58 @@
+"""What decides the model that a run would make: its data, its workflow and the code, each in a form that can be compared.
+
+The digest of the data costs reading its bytes: neither Ray nor TensorFlow is needed to find out that there is nothing to do.
+"""
+
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import distrnn
+from distrnn.data.fingerprint import fingerprint_parts
+from distrnn.data.pretrained import digest_of
+from distrnn.data.sources import open_source
+from distrnn.registry import Registry
+from distrnn.retraining.state import Inputs
+from distrnn.workflow import LoadedWorkflow, Workflow
+
+# Where and how fast, which the weights do not depend on
+ELSEWHERE = ("storage", "scaling")
+
+
+def inputs_of(loaded: LoadedWorkflow, registry: Registry) -> Inputs:
+    """The inputs of a run, as they are now.
+
+    Args:
+        loaded: the workflow.
+        registry: holds the version whose labels the run learns from, if it learns from any.
+    Raises:
+        NotFoundError: the source does not exist.
+        DataError: it is not what the workflow says.
+    """
+    document = loaded.to_json()
+    kept = {key: value for key, value in document.items() if key not in ELSEWHERE}
+    return Inputs(data=_data(loaded.workflow, registry), workflow=kept, code=code())
+
+
+@cache
+def code() -> str:
+    """The version of distrnn and a digest of its files, which change without a new version too."""
+    folder = Path(distrnn.__file__).parent
+    digest = hashlib.sha256()
+    for file in sorted(folder.rglob("*.py")):
+        digest.update(f"{file.relative_to(folder)}\0".encode() + file.read_bytes() + b"\0")
+    return f"{distrnn.__version__} ({digest.hexdigest()[:12]})"
+
+
+def _data(workflow: Workflow, registry: Registry) -> dict[str, Any]:
+    source = open_source(workflow)
+    parts = fingerprint_parts(source.name, source.digest(), workflow.data.tokenizer.spec(), source.rules.to_json())
+    if vectors := digest_of(workflow):
+        parts["vectors"] = {"sha256": vectors}
+    if (section := workflow.train.pseudo_labels) is not None:
+        from distrnn.cluster.pseudo_labelling import unlabelled
+
+        texts = open_source(unlabelled(workflow, section)).digest()
+        parts["pseudo_labels"] = {"sha256": texts, "teacher": registry.resolve(section.teacher).digest}
+    return parts

@@ -1,0 +1,86 @@
+"""What the REST answers and the pages show: the registry's facts as plain documents."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from distrnn.errors import DataError, IntegrityError
+from distrnn.registry import AliasRecord, ModelVersion, Move, Registry, Summary
+from distrnn.registry.catalog import VersionSummary
+from distrnn.registry.listing import with_tags
+from distrnn.registry.versions import VersionLog
+
+HEADLINES = ("accuracy", "bits_per_character", "perplexity", "loss_nats", "loss")
+
+
+def model(summary: Summary) -> dict[str, Any]:
+    """A model in a list: its newest version and what its aliases hold."""
+    document = summary.to_json()
+    return {"name": document["name"], "versions_published": document["head"], "latest": document["latest"], "aliases": document["aliases"]}
+
+
+def version_row(version: ModelVersion, tags: Mapping[str, str], aliases: Mapping[str, Any]) -> dict[str, Any]:
+    """A version in a list.
+
+    Args:
+        version: it.
+        tags: its tags.
+        aliases: of its model; each has a `number`.
+    """
+    holding = sorted(alias for alias, held in aliases.items() if held.number == version.number)
+    return {"name": version.name, **VersionSummary.of(version, tags).to_json(), "aliases": holding}
+
+
+def version_rows(registry: Registry, name: str, limit: int, before: int | None = None) -> list[dict[str, Any]]:
+    """The live ones among the newest versions of a model.
+
+    Args:
+        registry: it.
+        name: the model.
+        limit: how many numbers to look at.
+        before: only those with smaller numbers.
+    Raises:
+        NotFoundError: there is no such model.
+    """
+    head = registry.summary(name).head
+    log = VersionLog(registry.store, name)
+    newest = log.newest_first(limit, head if before is None else min(head, before - 1))
+    aliases = registry.aliases(name)
+    return [version_row(found, tags, aliases) for found, tags in with_tags(registry.store, newest)]
+
+
+def version(registry: Registry, found: ModelVersion) -> dict[str, Any]:
+    """A version with all that is known of it; its card apart."""
+    manifest = found.manifest
+    return {
+        **version_row(found, registry.tags(found), registry.aliases(found.name)),
+        "form_bytes": {form: sum(file.size_bytes for file in manifest.files_of(form)) for form in manifest.forms},
+        "files": [file.to_json() for file in manifest.files],
+        "metadata": found.metadata,
+    }
+
+
+def card(registry: Registry, found: ModelVersion) -> dict[str, Any]:
+    """A version's model card, or why it cannot be shown: the rest of the version is worth seeing all the same."""
+    try:
+        kept = registry.card(found)
+    except (DataError, IntegrityError) as error:
+        return {"text": "", "revision": 0, "updated_at": "", "problem": error.message}
+    return {"text": kept.text, "revision": kept.revision, "updated_at": kept.updated_at, "problem": None}
+
+
+def alias(record: AliasRecord) -> dict[str, Any]:
+    """What an alias holds, under which rules it moves, and its past, oldest first."""
+    return {
+        "alias": record.alias,
+        "number": record.number,
+        "digest": record.digest,
+        "updated_at": record.updated_at,
+        "rules": [rule.to_json() for rule in record.rules],
+        "evaluation_set": record.evaluation_set,
+        "history": [move(entry) for entry in record.history],
+    }
+
+
+def move(entry: Move) -> dict[str, Any]:
+    """One entry of an alias' history."""
+    return entry.to_json()
