@@ -1,6 +1,6 @@
 """A world for schedulers: a clock that tests move, runs that take time on it, and schedulers that can be killed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,6 +17,7 @@ from distrnn.retraining.scheduler import Around, Scheduled, Scheduler
 from distrnn.retraining.state import Entry, Inputs
 from distrnn.storage import Store, open_store
 from distrnn.workflow import LoadedWorkflow, validate
+from storage_doubles import MemoryStore
 
 MINUTE = timedelta(minutes=1)
 
@@ -100,7 +101,7 @@ class World:
         self.runs.append(run)
         return run
 
-    def look(self, _loaded: LoadedWorkflow) -> Inputs:
+    def look(self, _file: str, _settings: Sequence[str]) -> Inputs:
         if self.look_error is not None:
             raise self.look_error
         return Inputs(data={"source": {"sha256": self.data}}, workflow={"name": "reviews"}, code="1")
@@ -133,6 +134,7 @@ class World:
             self.now = min(self.now + (MINUTE if at_work else 10 * MINUTE), until)
             for scheduler in list(self.schedulers):
                 scheduler.step()
+                scheduler.step()  # the inputs are known by now
 
     def until(self, text: str) -> None:
         """Let time pass until a moment in UTC."""
@@ -167,6 +169,6 @@ def world(tmp_path: Path) -> Callable[..., World]:
     def make(begins: str = "2026-11-01", url: str | None = None, **schedule: Any) -> World:
         now = datetime.fromisoformat(begins).replace(tzinfo=UTC)
         keys = {"cron": "0 3 * * *", **schedule}
-        return World(open_store(url or str(tmp_path / "registry")), now, scheduled_workflow(keys, tmp_path))
+        return World(open_store(url) if url else MemoryStore(), now, scheduled_workflow(keys, tmp_path))
 
     return make

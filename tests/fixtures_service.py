@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -37,20 +38,38 @@ CARD = f"""# Hostile {HOSTILE}
 ```
 """
 
+_shelves: list[str] = []
+
 
 @pytest.fixture
-def service(published: Registry) -> Callable[..., Any]:
-    """A client of a service in this process, over the registry of `published`; settings may be given, and another registry."""
+def service(request: pytest.FixtureRequest) -> Callable[..., Any]:
+    """A client of a service in this process; the registry is the one of `published` unless another is given."""
     from starlette.testclient import TestClient
 
     from distrnn.service.app import create_app
     from distrnn.service.settings import Settings
 
     def make(registry: Registry | None = None, **settings: Any) -> TestClient:
-        app = create_app(Settings(**{"requests_per_s": 0.0, "page_age_s": 0.0, **settings}), registry or published)
+        app = create_app(
+            Settings(**{"requests_per_s": 0.0, "page_age_s": 0.0, **settings}), registry or request.getfixturevalue("published")
+        )
         return TestClient(app, base_url="http://registry.test", follow_redirects=False)
 
     return make
+
+
+@pytest.fixture
+def shelf(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Registry:
+    """As `published`, made once, for tests that only look at it; beside it lies what nobody may be handed."""
+    if not _shelves:
+        published, folder = request.getfixturevalue("published"), tmp_path_factory.mktemp("shelf")
+        shutil.copytree(published.url, folder / "registry")
+        (folder / "secret.txt").write_text("secret")
+        for key in ("reviews/gc.json", "_schedules/x.json", ".locks/a.lock"):
+            (folder / "registry" / key).parent.mkdir(exist_ok=True)
+            (folder / "registry" / key).write_text("{}")
+        _shelves.append(str(folder / "registry"))
+    return Registry(_shelves[0])
 
 
 @pytest.fixture(scope="session")

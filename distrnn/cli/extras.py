@@ -5,6 +5,7 @@ from importlib.util import find_spec
 from distrnn.errors import MissingExtraError
 
 PACKAGES = {
+    "export": ("onnx", "onnxruntime"),
     "schedule": ("ray", "croniter", "pyarrow"),
     "serve": ("fastapi", "uvicorn", "jinja2", "markdown_it"),
     "sign": ("cryptography",),

@@ -21,6 +21,7 @@ from distrnn.cli import (
     carrying,
     compare,
     complete,
+    convert,
     datasets,
     doctor,
     embeddings,
@@ -169,6 +170,7 @@ def build() -> typer.Typer:
     program.add_typer(_models(), name="models", rich_help_panel=use)
     program.command("compare", rich_help_panel=use)(compare.compare)
     program.command("pull", rich_help_panel=use)(pull.pull)
+    program.command("convert", rich_help_panel=use)(convert.convert)
     program.command("predict", rich_help_panel=use)(predict.predict)
     program.command("generate", rich_help_panel=use)(generate.generate)
     program.command("complete", rich_help_panel=use)(complete.complete)
@@ -199,6 +201,7 @@ def _schedule() -> typer.Typer:
     group.command("list")(schedule.list_schedules)
     group.command("next")(schedule.show_next)
     group.command("history")(schedule.history)
+    group.command("manifests")(schedule.manifests)
     return group
 
 

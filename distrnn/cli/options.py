@@ -12,7 +12,12 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.", show_defau
 
 RegistryUrl = Annotated[
     str | None,
-    typer.Option("--registry", metavar="URL", envvar="DISTRNN_REGISTRY", help="Folder or s3:// URL. Default: registry under DISTRNN_HOME."),
+    typer.Option(
+        "--registry",
+        metavar="URL",
+        envvar="DISTRNN_REGISTRY",
+        help="Folder or s3:// URL; to read, http:// too (see serve). Default: registry under DISTRNN_HOME.",
+    ),
 ]
 LockUrl = Annotated[
     str | None,

@@ -52,7 +52,8 @@ def run(
 ) -> None:
     """Run workflows when they are due, until stopped. Any number may run over one registry; each tick is run once.
 
-    A tick trains only where data, workflow or code have changed. Ticks that were missed are run once.
+    A tick trains only where data, workflow or code have changed. Ticks that were missed are run once. Whatever is being run when this is
+    stopped goes on with the next scheduler.
     """
     require("schedule", "schedule")
     if (installed or shared_filesystem) and address is None:
@@ -67,11 +68,7 @@ def run(
     with _around(out, scheduled, address, words, registry, lock, force) as around, _metrics(around, metrics_host, metrics_port) as around:
         scheduler = Scheduler(around, scheduled)
         around.say(f"Scheduling {', '.join(one.name for one in scheduled)} in {around.registry} as {scheduler.holder}. Stop with Ctrl-C.")
-        try:
-            scheduler.run(threading.Event())
-        except KeyboardInterrupt:
-            around.say("Stopped; what was being run goes on with the next scheduler.")
-    out.result({"scheduler": scheduler.holder, "workflows": [one.name for one in scheduled]})
+        scheduler.run(threading.Event())
 
 
 def list_schedules(registry: RegistryUrl = None, json: Json = False, debug: Debug = False) -> None:
@@ -152,6 +149,40 @@ def history(
         raise NotFoundError(f"no workflow {name!r} is scheduled in {book.store.url}. See: distrnn schedule list")
     columns = ["tick", "attempt", "outcome", "model", "run", "took", "why"]
     Output(json=json).result([entry.model_dump(mode="json") for entry in entries], Table(columns, [_row(entry) for entry in entries]))
+
+
+def manifests(
+    workflow: WorkflowFile,
+    form: Annotated[
+        str, typer.Option("--format", metavar="FORMAT", help="kuberay: a RayCronJob; cronjob: a CronJob that makes RayJobs.")
+    ] = "kuberay",
+    image: Annotated[str, typer.Option("--image", metavar="IMAGE", help="Of head and workers; built from infra/Dockerfile.")] = "distrnn",
+    credentials: Annotated[str, typer.Option("--secret", metavar="NAME", help="The Secret with the AWS variables.")] = "distrnn-s3",
+    kubectl_image: Annotated[
+        str, typer.Option("--kubectl-image", metavar="IMAGE", help="With cronjob: what makes RayJobs; kubectl 1.31 or later.")
+    ] = "registry.k8s.io/kubectl:v1.34.1",
+    settings: Settings = None,
+    registry: RegistryUrl = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Write what Kubernetes needs to run a workflow on its schedule, for kubectl apply -f -. Places must be s3:// URLs."""
+    from importlib.metadata import version
+    from typing import get_args
+
+    require("schedule", "schedule manifests")
+    import yaml
+
+    from distrnn.cluster.submission import load_request
+    from distrnn.retraining.manifests import Format, Place
+    from distrnn.retraining.manifests import manifests as write_manifests
+
+    if form not in get_args(Format):
+        raise UsageError(f"--format must be one of {', '.join(get_args(Format))}. Received: {form!r}")
+    one, request = load(workflow, settings or []), load_request(workflow, settings or [], registry=registry)
+    place = Place(image, request.registry_url, request.storage_url, credentials, version("ray"), kubectl_image)
+    text = write_manifests(form, one.loaded.workflow, one.schedule, request.document(), place)  # type: ignore[arg-type]
+    Output(json=json).result(list(yaml.safe_load_all(text)), text.rstrip("\n"))
 
 
 def load(file: str, settings: list[str]) -> "Scheduled":

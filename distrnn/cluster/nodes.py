@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -75,22 +76,22 @@ def differences(first: Mapping[str, Any], node: Mapping[str, Any]) -> list[str]:
 def look(places: Mapping[str, str], mark: str) -> dict[str, Any]:
     """What a process finds where it runs."""
     packages = {name: _version(name) for name in NEEDED}
-    missing = [name for name, version in packages.items() if version is None]
+    missing = [name for name, version in packages.items() if version is None and find_spec(name) is None]
     problems = [f"{', '.join(missing)}: not installed. Install with: pip install 'distrnn[train]'"] if missing else []
     problems += [problem for name, url in places.items() if (problem := _try(name, url, mark))]
     return {"python": platform.python_version(), "packages": packages, "problems": problems}
 
 
 def _try(name: str, url: str, mark: str) -> str | None:
-    """Read what the asking process wrote, write something of one's own, and take it away again."""
+    """Write something, read it, take it away again, and read what the asking process wrote."""
     own = f"{mark}/{uuid.uuid4().hex}"
     try:
         store = open_store(url)
-        if store.find(f"{mark}/mark") is None:
-            return f"{name}: {url} is another place here, without what the head wrote there. Use an s3:// URL, or mount the same folder."
         store.put(own, b"written")
         read = store.read(own)
         store.delete(own)
+        if store.find(f"{mark}/mark") is None:
+            return f"{name}: {url} is another place here, without what the head wrote there. Use an s3:// URL, or mount the same folder."
     except DistrnnError as error:
         return f"{name}: {error.message}"
     except OSError as error:

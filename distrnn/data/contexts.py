@@ -1,8 +1,8 @@
 """Words with the words around them, to learn vectors from: what word2vec reads.
 
-A row is a word, the words around it as far as a distance that is drawn for each row anew (so that near words count more), and words drawn at
-random to tell them apart from. Frequent words are dropped at random before, which also lets the window reach further. Words of two documents
-are never around each other, and what has no id of its own (padding, start, unknown) is left out.
+A row is a word, the words around it as far as a distance that is drawn for each row anew (so that near words count more), and words drawn
+at random to tell them apart from. Frequent words are dropped at random before, which also lets the window reach further. Words of two
+documents are never around each other, and what has no id of its own (padding, start, unknown) is left out.
 
 Everything depends on (seed, epoch, step) alone. The order of an epoch and the words that are kept are drawn for the whole split at once,
 which takes about 25 bytes a token.

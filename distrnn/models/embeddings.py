@@ -22,8 +22,8 @@ def build_embedding_training(model: EmbeddingModel, *, vocabulary_size: int) -> 
     Shapes: B rows, W = `model.window`, K = `model.negatives`, V = `vocabulary_size`, D numbers of a vector.
 
     Returns:
-        int32 [B, 1 + 2W + K], a word, those around it (0 where there is none) and random ones -> logits: of a skip-gram [B, 2W + K], for each
-        word around it and each random one; of a cbow [B, 1 + K], for the word itself and each random one.
+        int32 [B, 1 + 2W + K], a word, those around it (0 where there is none) and random ones -> logits: of a skip-gram [B, 2W + K], for
+        each word around it and each random one; of a cbow [B, 1 + K], for the word itself and each random one.
     """
     around = 1 + 2 * model.window
     tokens = keras.Input((around + model.negatives,), dtype="int32", name="tokens")

@@ -17,8 +17,8 @@ class SampledOutput(keras.layers.Dense):
         units: V.
         samples: S.
 
-    Source: Bengio and Senécal (2008), Adaptive importance sampling to accelerate training of a neural probabilistic language model; drawn as
-    by TensorFlow's log-uniform sampler.
+    Source: Bengio and Senécal (2008), Adaptive importance sampling to accelerate training of a neural probabilistic language model; drawn
+    as by TensorFlow's log-uniform sampler.
     """
 
     def __init__(self, units: int, *, samples: int, **keys: Any) -> None:

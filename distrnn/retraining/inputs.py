@@ -4,7 +4,7 @@ The digest of the data costs reading its bytes: neither Ray nor TensorFlow is ne
 """
 
 import hashlib
-from functools import cache
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,28 +14,30 @@ from distrnn.data.pretrained import digest_of
 from distrnn.data.sources import open_source
 from distrnn.registry import Registry
 from distrnn.retraining.state import Inputs
-from distrnn.workflow import LoadedWorkflow, Workflow
+from distrnn.workflow import Workflow, load_workflow
 
 # Where and how fast, which the weights do not depend on
 ELSEWHERE = ("storage", "scaling")
 
 
-def inputs_of(loaded: LoadedWorkflow, registry: Registry) -> Inputs:
-    """The inputs of a run, as they are now.
+def inputs_of(file: str, settings: Sequence[str], registry: Registry) -> Inputs:
+    """The inputs of a run, as they are now: the file is read anew, as the run will read it.
 
     Args:
-        loaded: the workflow.
+        file: of the workflow.
+        settings: `--set` texts.
         registry: holds the version whose labels the run learns from, if it learns from any.
     Raises:
-        NotFoundError: the source does not exist.
+        NotFoundError: the file or the source does not exist.
+        WorkflowError: a key is wrong by now.
         DataError: it is not what the workflow says.
     """
+    loaded = load_workflow(file, settings)
     document = loaded.to_json()
     kept = {key: value for key, value in document.items() if key not in ELSEWHERE}
     return Inputs(data=_data(loaded.workflow, registry), workflow=kept, code=code())
 
 
-@cache
 def code() -> str:
     """The version of distrnn and a digest of its files, which change without a new version too."""
     folder = Path(distrnn.__file__).parent

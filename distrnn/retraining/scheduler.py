@@ -73,7 +73,7 @@ class Around:
     Attributes:
         book: the records.
         runner: starts runs.
-        look: the inputs of a workflow as they are now; called in `executor`.
+        look: the inputs of a workflow as they are now, by its file and its `--set` texts; called in `executor`.
         executor: for what takes a while.
         clock: the time, in UTC.
         registry: URL of the registry.
@@ -85,7 +85,7 @@ class Around:
 
     book: Book
     runner: Runner
-    look: Callable[[LoadedWorkflow], Inputs]
+    look: Callable[[str, Sequence[str]], Inputs]
     executor: Executor
     clock: Callable[[], datetime]
     registry: str
@@ -170,7 +170,7 @@ class Scheduler:
         if begin.turn.inputs is not None:
             self._start(scheduled, mine)
         else:
-            future = self._around.executor.submit(self._around.look, scheduled.loaded)
+            future = self._around.executor.submit(self._around.look, scheduled.loaded.file, scheduled.settings)
             self._active[scheduled.name] = Active(mine, check=future)
 
     def _read(self, scheduled: Scheduled, now: datetime) -> Held | None:

@@ -94,7 +94,7 @@ class Recurrent(Reader):
             skipped = None if keep is None or keep[step].all() else ~keep[step]
             kept = [array[skipped] for array in state] if skipped is not None else []
             np.matmul(hidden, self._recurrent, out=gates)
-            np.take(rows, index[step], axis=0, out=inputs, mode="clip")
+            rows.take(index[step], axis=0, out=inputs, mode="clip")
             self._advance(gates, inputs, state)
             for array, values in zip(state, kept, strict=False):
                 array[skipped] = values

@@ -1,10 +1,11 @@
 """The REST: what the command line can ask a registry, for programs without it."""
 
+import json
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import JSONResponse
 
 from distrnn.errors import NotFoundError
 from distrnn.refs import NAME_PATTERN
@@ -18,6 +19,7 @@ from distrnn.service.errors import ForbiddenError
 from distrnn.service.state import State, state_of
 
 PAGE = 50
+_JSON = "application/json"
 _OCTETS: dict[str, Any] = {"content": {"application/octet-stream": {}}}
 Name = Annotated[str, Path(pattern=f"^{NAME_PATTERN}$", description="The model.")]
 AliasName = Annotated[str, Path(pattern=f"^{NAME_PATTERN}$", description="For instance production.")]
@@ -30,17 +32,20 @@ def list_models(
     request: Request,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     offset: Annotated[int, Query(ge=0, le=10**9)] = 0,
-) -> JSONResponse:
+) -> Response:
     """The models with their newest version and aliases, by name."""
-    state = state_of(request)
-    found = state.listing.get(state.settings.page_age_s).summaries
-    return answer({"models": [documents.model(one) for one in found[offset : offset + limit]], "total": len(found)})
+
+    def make(state: State) -> dict[str, Any]:
+        found = state.listing.get(state.settings.page_age_s).summaries
+        return {"models": [documents.model(one) for one in found[offset : offset + limit]], "total": len(found)}
+
+    return held(request, make)
 
 
 @router.get("/models/{name}", tags=["models"], responses={200: {"model": schemas.Model}})
-def show_model(request: Request, name: Name) -> JSONResponse:
+def show_model(request: Request, name: Name) -> Response:
     """A model with its newest version and aliases."""
-    return answer(documents.model(state_of(request).registry.summary(name)))
+    return held(request, lambda state: documents.model(state.registry.summary(name)))
 
 
 @router.get("/models/{name}/versions", tags=["versions"], responses={200: {"model": schemas.ModelVersions}})
@@ -49,26 +54,27 @@ def list_versions(
     name: Name,
     limit: Annotated[int, Query(ge=1, le=200)] = PAGE,
     before: Annotated[int | None, Query(ge=1, le=10**10, description="Only versions with smaller numbers.")] = None,
-) -> JSONResponse:
+) -> Response:
     """The versions of a model, newest first."""
-    registry = state_of(request).registry
-    rows = documents.version_rows(registry, name, limit, before)
-    last = (min(registry.summary(name).head + 1, before or 10**10) - limit) if rows else 0
-    return answer({"versions": rows, "next_before": last if last > 1 else None})
+
+    def make(state: State) -> dict[str, Any]:
+        rows = documents.version_rows(state.registry, name, limit, before)
+        last = (min(state.registry.summary(name).head + 1, before or 10**10) - limit) if rows else 0
+        return {"versions": rows, "next_before": last if last > 1 else None}
+
+    return held(request, make)
 
 
 @router.get("/models/{name}/versions/{number}", tags=["versions"], responses={200: {"model": schemas.Version}})
-def show_version(request: Request, name: Name, number: Number) -> JSONResponse:
+def show_version(request: Request, name: Name, number: Number) -> Response:
     """A version: figures, files with sizes and digests, lineage and whatever else its publisher recorded."""
-    state = state_of(request)
-    return answer(documents.version(state.registry, one_version(state, name, number)))
+    return held(request, lambda state: documents.version(state.registry, one_version(state, name, number)))
 
 
 @router.get("/models/{name}/versions/{number}/card", tags=["versions"], responses={200: {"model": schemas.Card}})
-def show_card(request: Request, name: Name, number: Number) -> JSONResponse:
+def show_card(request: Request, name: Name, number: Number) -> Response:
     """A version's model card, in its latest revision."""
-    state = state_of(request)
-    return answer(documents.card(state.registry, one_version(state, name, number)))
+    return held(request, lambda state: documents.card(state.registry, one_version(state, name, number)))
 
 
 @router.get(
@@ -95,22 +101,29 @@ async def download(request: Request, name: Name, number: Number, path: Annotated
 
 
 @router.get("/models/{name}/aliases", tags=["aliases"], responses={200: {"model": schemas.Aliases}})
-def list_aliases(request: Request, name: Name) -> JSONResponse:
+def list_aliases(request: Request, name: Name) -> Response:
     """The aliases of a model, also those that hold nothing any more, with their rules and history."""
-    registry = state_of(request).registry
-    found = [documents.alias(record) for record in read_aliases(registry.store, name)]
-    if not found:
-        registry.summary(name)
-    return answer({"aliases": found})
+
+    def make(state: State) -> dict[str, Any]:
+        found = [documents.alias(record) for record in read_aliases(state.registry.store, name)]
+        if not found:
+            state.registry.summary(name)
+        return {"aliases": found}
+
+    return held(request, make)
 
 
 @router.get("/models/{name}/aliases/{alias}", tags=["aliases"], responses={200: {"model": schemas.Alias}})
-def show_alias(request: Request, name: Name, alias: AliasName) -> JSONResponse:
+def show_alias(request: Request, name: Name, alias: AliasName) -> Response:
     """An alias, its rules and every move it made."""
-    record = state_of(request).registry.alias(name, alias)
-    if not record.history:
-        state_of(request).registry.resolve(f"{name}@{alias}")
-    return answer(documents.alias(record))
+
+    def make(state: State) -> dict[str, Any]:
+        record = state.registry.alias(name, alias)
+        if not record.history:
+            state.registry.resolve(f"{name}@{alias}")
+        return documents.alias(record)
+
+    return held(request, make)
 
 
 @router.put("/models/{name}/aliases/{alias}", tags=["aliases"], responses={200: {"model": schemas.Alias}})
@@ -120,10 +133,11 @@ def move_alias(
     alias: AliasName,
     to: schemas.MoveTo,
     authorization: Annotated[str, Header(max_length=4096)] = "",
-) -> JSONResponse:
+) -> Response:
     """Let an alias name a version. One that is guarded moves by promotion and rollback only, and is refused here."""
     state = authorized(request, authorization)
     record = state.registry.set_alias(name, alias, to.version, reason=to.reason)
+    state.held.clear()
     return answer(documents.alias(record))
 
 
@@ -134,10 +148,11 @@ def promote(
     alias: AliasName,
     to: schemas.MoveTo,
     authorization: Annotated[str, Header(max_length=4096)] = "",
-) -> JSONResponse:
+) -> Response:
     """Ask the alias' gate whether a version may take it, by the figures that were recorded; a refusal is an answer, too."""
     state = authorized(request, authorization)
     decision = state.registry.promote(one_version(state, name, to.version), alias, reason=to.reason)
+    state.held.clear()
     found = decision.to_json()
     return answer({key: found[key] for key in ("alias", "decision", "rules")})
 
@@ -146,13 +161,13 @@ def promote(
 def resolve(
     request: Request,
     ref: Annotated[str, Query(max_length=200, description="name, name@alias, name@v3 or name@sha256:…")],
-) -> JSONResponse:
+) -> Response:
     """The version that a reference means."""
-    return answer(resolved(ref, state_of(request).registry.resolve(ref)))
+    return held(request, lambda state: resolved(ref, state.registry.resolve(ref)))
 
 
 @router.post("/models/{name}/versions/{number}/predict", tags=["try"], responses={200: {"model": schemas.Prediction}})
-def predict(request: Request, name: Name, number: Number, asked: schemas.Texts) -> JSONResponse:
+def predict(request: Request, name: Name, number: Number, asked: schemas.Texts) -> Response:
     """What a classifier says of each text."""
     state = state_of(request)
     version = one_version(state, name, number)
@@ -161,7 +176,7 @@ def predict(request: Request, name: Name, number: Number, asked: schemas.Texts) 
 
 
 @router.post("/models/{name}/versions/{number}/generate", tags=["try"], responses={200: {"model": schemas.Generation}})
-def generate(request: Request, name: Name, number: Number, asked: schemas.Prompt) -> JSONResponse:
+def generate(request: Request, name: Name, number: Number, asked: schemas.Prompt) -> Response:
     """The text with which a language model goes on."""
     state = state_of(request)
     version = one_version(state, name, number)
@@ -197,9 +212,19 @@ def authorized(request: Request, authorization: str) -> State:
     return state
 
 
-def answer(document: dict[str, Any]) -> JSONResponse:
+def answer(document: dict[str, Any]) -> Response:
     """Answer with a document that JSON and UTF-8 can carry, whatever a publisher wrote into its metadata."""
-    return JSONResponse(_carried(finite(document)))
+    return Response(_body(document), media_type=_JSON)
+
+
+def held(request: Request, make: Callable[[State], dict[str, Any]]) -> Response:
+    """Answer with a document that may be a moment old."""
+    state = state_of(request)
+    return Response(state.held.get(f"{request.url.path}?{request.url.query}", lambda: _body(make(state))), media_type=_JSON)
+
+
+def _body(document: dict[str, Any]) -> bytes:
+    return json.dumps(_carried(finite(document)), ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
 def _carried(value: Any) -> Any:

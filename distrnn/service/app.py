@@ -5,7 +5,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.responses import JSONResponse
+from starlette.responses import HTMLResponse, JSONResponse
 
 import distrnn
 from distrnn.errors import DistrnnError, IntegrityError, UsageError
@@ -15,10 +15,11 @@ from distrnn.service import api, objects, pages, schemas
 from distrnn.service.downloads import OCTETS
 from distrnn.service.errors import ForbiddenError, log, problem, status_of, told
 from distrnn.service.guard import Guard
+from distrnn.service.held import Held
 from distrnn.service.limits import RateLimit
 from distrnn.service.listing import CachedListing
 from distrnn.service.metrics import Metrics
-from distrnn.service.rendering import page
+from distrnn.service.rendering import render
 from distrnn.service.settings import Settings
 from distrnn.service.state import State, state_of
 from distrnn.service.trial import Trials
@@ -45,7 +46,7 @@ def create_app(settings: Settings, registry: Registry) -> FastAPI:
         redoc_url=None,
         responses={"4XX": {"model": schemas.Problem, "description": "Refused."}, 422: {"model": schemas.Problem}},
     )
-    app.state.distrnn = State(settings, registry, listing, Trials(registry, settings), metrics)
+    app.state.distrnn = State(settings, registry, listing, Trials(registry, settings), metrics, Held(settings.page_age_s))
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5, exclude_content_types=(OCTETS,))
     app.add_middleware(Guard, limit=RateLimit(settings.requests_per_s), body_bytes=settings.body_bytes, served=metrics.served)
     app.include_router(api.router, prefix=API)
@@ -119,4 +120,5 @@ async def _http(request: Request, error: Exception) -> Response:
 def _answer(request: Request, status: int, kind: str, message: str, code: int) -> Response:
     if request.url.path.startswith(_FOR_PROGRAMS):
         return problem(status, kind, message, code)
-    return page("problem.html", {"status": status, "title": _TITLES.get(status, "That did not work"), "message": message}, status)
+    shown = {"status": status, "title": _TITLES.get(status, "That did not work"), "message": message}
+    return HTMLResponse(render("problem.html", shown), status)

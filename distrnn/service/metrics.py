@@ -5,15 +5,20 @@ figures stay, so that an alert can tell "nothing new" from "nobody could look". 
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from distrnn.errors import DistrnnError
 from distrnn.registry import ModelVersion, Registry
 from distrnn.registry.layout import blob_prefix
 from distrnn.registry.query import figure
 from distrnn.registry.versions import VersionLog
+from distrnn.retraining.book import Book
+from distrnn.retraining.metrics import export
+from distrnn.retraining.state import State
+from distrnn.service.errors import log
 from distrnn.service.listing import CachedListing, Listing
 from distrnn.telemetry import Telemetry
 
@@ -30,15 +35,26 @@ GAUGES = (
 FIGURES = {"accuracy": "distrnn_eval_accuracy_ratio", "perplexity": "distrnn_eval_perplexity"}
 REASONS = ("document", "file")
 _KEPT = 4096
+Values = dict[str, dict[tuple[tuple[str, str], ...], float]]
 
 
 @dataclass(frozen=True)
 class Look:
-    """What was seen of a registry: {metric: {labels: value}}, how long that took, and when."""
+    """What was seen of a registry.
 
-    values: dict[str, dict[tuple[tuple[str, str], ...], float]]
+    Attributes:
+        values: {metric: {labels: value}}.
+        schedules: the state of each scheduled workflow.
+        took_s: how long that took.
+        at_s: when, Unix time.
+        errors: parts of it that could not be seen, for instance because a document is damaged.
+    """
+
+    values: Values
+    schedules: tuple[State, ...]
     took_s: float
     at_s: float
+    errors: int
 
 
 class Metrics:
@@ -80,13 +96,15 @@ class Metrics:
         if self._shown is not None and self._shown.at_s == listing.at_s:
             return self._shown
         began = time.perf_counter()
-        values = listed(listing)
-        for name, role, number, digest in roles(listing):
-            for metric, value in self._measured(name, number, digest).items():
-                values.setdefault(metric, {})[("model", name), ("role", role)] = value
-        for state, count in self._stored_bytes(listing).items():
-            values.setdefault("distrnn_registry_stored_bytes", {})[(("state", state),)] = count
-        return Look(values, listing.took_s + time.perf_counter() - began, listing.at_s)
+        values, schedules, errors = listed(listing), tuple[State, ...](), 0
+        for look in (self._add_figures, self._add_stored):
+            errors += _failed(look, listing, values)
+        try:
+            schedules = tuple(Book(self._registry.store).states())
+        except DistrnnError as error:
+            log(error)
+            errors += 1
+        return Look(values, schedules, listing.took_s + time.perf_counter() - began, listing.at_s, errors)
 
     def show(self, look: Look | None) -> tuple[bytes, str]:
         """The page for Prometheus and its content type.
@@ -105,8 +123,20 @@ class Metrics:
                     telemetry.set(name, value, **dict(labels))
             telemetry.set("distrnn_registry_collection_duration_seconds", look.took_s)
             telemetry.set("distrnn_registry_collection_timestamp_seconds", look.at_s)
+            telemetry.add("distrnn_registry_collection_errors_total", look.errors)
+            for state in look.schedules:
+                export(telemetry, state)
             self._shown = look
         return telemetry.exposition()
+
+    def _add_figures(self, listing: Listing, values: Values) -> None:
+        for name, role, number, digest in roles(listing):
+            for metric, value in self._measured(name, number, digest).items():
+                values[metric][("model", name), ("role", role)] = value
+
+    def _add_stored(self, listing: Listing, values: Values) -> None:
+        for state, count in self._stored_bytes(listing).items():
+            values["distrnn_registry_stored_bytes"][(("state", state),)] = count
 
     def _measured(self, name: str, number: int, digest: str) -> dict[str, float]:
         """The figures of a version that does not change, so they are read once."""
@@ -126,9 +156,9 @@ class Metrics:
         return self._stored
 
 
-def listed(listing: Listing) -> dict[str, dict[tuple[tuple[str, str], ...], float]]:
+def listed(listing: Listing) -> Values:
     """What a listing says by itself, as {metric: {labels: value}}."""
-    found: dict[str, dict[tuple[tuple[str, str], ...], float]] = {name: {} for name in GAUGES}
+    found: Values = {name: {} for name in GAUGES}
     found["distrnn_registry_models"][()] = float(len(listing.summaries))
     for summary in listing.summaries:
         model = ("model", summary.name)
@@ -161,6 +191,16 @@ def stored(registry: Registry, names: Iterable[str]) -> dict[str, float]:
         for digest, size_bytes in blobs.items():
             total["referenced" if digest in used else "unreferenced"] += size_bytes
     return total
+
+
+def _failed(look: Callable[[Listing, Values], None], listing: Listing, values: Values) -> bool:
+    """Look at one part of a registry; whether that failed, which leaves the other parts as they are."""
+    try:
+        look(listing, values)
+    except DistrnnError as error:
+        log(error)
+        return True
+    return False
 
 
 def unix(text: Any) -> float | None:

@@ -1,19 +1,20 @@
 """The pages for people: HTML that needs no script, no font and no picture from anywhere else."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from distrnn.errors import DistrnnError, UsageError
 from distrnn.registry import ModelVersion
 from distrnn.registry.aliases import read_aliases
 from distrnn.service import comparing, documents, views
 from distrnn.service.api import one_version
-from distrnn.service.rendering import STYLE, page
+from distrnn.service.rendering import STYLE, render
 from distrnn.service.state import State, public_url, state_of
 from distrnn.service.trial import Trials
 
@@ -32,38 +33,40 @@ def style() -> Response:
 @router.get("/")
 def models_page(request: Request) -> Response:
     """The list of models."""
-    state = state_of(request)
-    listing = state.listing.get(state.settings.page_age_s)
-    rows = [views.model_row(summary) for summary in listing.summaries]
-    return page("models.html", {"rows": rows, "url": public_url(request), "moves": bool(state.settings.tokens)})
+
+    def make(state: State, url: str) -> bytes:
+        rows = [views.model_row(summary) for summary in state.listing.get(state.settings.page_age_s).summaries]
+        return render("models.html", {"rows": rows, "url": url})
+
+    return _held(request, make)
 
 
 @router.get("/models/{name}")
 def model_page(request: Request, name: str) -> Response:
     """A model: versions, aliases, figures."""
-    state = state_of(request)
-    summary = state.registry.summary(name)
-    rows = documents.version_rows(state.registry, name, VERSIONS_SHOWN)
-    records = [documents.alias(record) for record in read_aliases(state.registry.store, name)]
-    shown = {
-        "name": name,
-        "url": public_url(request),
-        "summary": documents.model(summary),
-        "versions": rows,
-        "metrics": views.columns(rows),
-        "charts": views.over_versions(rows),
-        "aliases": records,
-        "holders": {record["number"]: record["alias"] for record in records if record["number"] is not None},
-        "shown": VERSIONS_SHOWN,
-    }
-    return page("model.html", shown)
+
+    def make(state: State, url: str) -> bytes:
+        summary = state.registry.summary(name)
+        rows = documents.version_rows(state.registry, name, VERSIONS_SHOWN)
+        shown = {
+            "name": name,
+            "url": url,
+            "summary": documents.model(summary),
+            "versions": rows,
+            "metrics": views.columns(rows),
+            "charts": views.over_versions(rows),
+            "aliases": [documents.alias(record) for record in read_aliases(state.registry.store, name)],
+            "shown": VERSIONS_SHOWN,
+        }
+        return render("model.html", shown)
+
+    return _held(request, make)
 
 
 @router.get("/models/{name}/v{number:int}")
 def version_page(request: Request, name: str, number: int) -> Response:
     """A version: figures, curves, card, lineage, files."""
-    state = state_of(request)
-    return page("version.html", _version(request, state, one_version(state, name, number)))
+    return _held(request, lambda state, url: render("version.html", _version(url, state, one_version(state, name, number))))
 
 
 @router.get("/models/{name}/v{number:int}/try")
@@ -83,30 +86,40 @@ async def try_model(request: Request, name: str, number: int) -> Response:
 @router.get("/compare")
 def compare_page(request: Request, left: str = "", right: str = "") -> Response:
     """Two versions side by side."""
-    state = state_of(request)
     refs = left.strip(), right.strip()
     if not all(refs):
         raise UsageError("a comparison needs two versions: /compare?left=NAME@v1&right=NAME@v2")
-    ours, theirs = (documents.version(state.registry, state.registry.resolve(ref)) for ref in refs)
-    workflows = [views.workflow_of(found["metadata"]) for found in (ours, theirs)]
-    shown = {
-        "left": ours,
-        "right": theirs,
-        "refs": refs,
-        "figures": comparing.figures(ours["metrics"], theirs["metrics"]),
-        "settings": comparing.settings(*workflows),
-        "known": all(workflows),
-        "files": comparing.files(ours["files"], theirs["files"]),
-        "lineages": [dict(views.lineage(found["metadata"])) for found in (ours, theirs)],
-    }
-    return page("compare.html", shown)
+
+    def make(state: State, url: str) -> bytes:
+        ours, theirs = (documents.version(state.registry, state.registry.resolve(ref)) for ref in refs)
+        workflows = [views.workflow_of(found["metadata"]) for found in (ours, theirs)]
+        shown = {
+            "left": ours,
+            "right": theirs,
+            "refs": refs,
+            "figures": comparing.figures(ours["metrics"], theirs["metrics"]),
+            "settings": comparing.settings(*workflows),
+            "known": all(workflows),
+            "files": comparing.files(ours["files"], theirs["files"]),
+            "lineages": [dict(views.lineage(found["metadata"])) for found in (ours, theirs)],
+        }
+        return render("compare.html", shown)
+
+    return _held(request, make)
 
 
-def _version(request: Request, state: State, version: ModelVersion, trial: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def _held(request: Request, make: Callable[[State, str], bytes]) -> Response:
+    """A page that may be a moment old; what it tells people to type is part of what was asked."""
+    state, url = state_of(request), public_url(request)
+    body = state.held.get(f"{url} {request.url.path}?{request.url.query}", lambda: make(state, url))
+    return HTMLResponse(body)
+
+
+def _version(url: str, state: State, version: ModelVersion, trial: Mapping[str, Any] | None = None) -> dict[str, Any]:
     document = documents.version(state.registry, version)
     return {
         "document": document,
-        "url": public_url(request),
+        "url": url,
         "card": documents.card(state.registry, version),
         "curves": views.learning_curves(document["metadata"]),
         "lineage": views.lineage(document["metadata"]),
@@ -125,7 +138,7 @@ def _tried(request: Request, state: State, name: str, number: int, form: Mapping
         trial["answer"] = _answer(state.trials, version, text, form)
     except DistrnnError as error:
         trial["problem"], status = error.message, 422
-    return page("version.html", _version(request, state, version, trial), status)
+    return HTMLResponse(render("version.html", _version(public_url(request), state, version, trial)), status)
 
 
 def _answer(trials: Trials, version: ModelVersion, text: str, form: Mapping[str, str]) -> dict[str, Any]:
@@ -139,9 +152,12 @@ def _answer(trials: Trials, version: ModelVersion, text: str, form: Mapping[str,
 
 def _number(form: Mapping[str, str], key: str, default: float) -> float:
     try:
-        return float(form.get(key, default))
+        number = float(form.get(key, default))
     except ValueError:
-        raise UsageError(f"{key} must be a number. Received: {form[key][:40]!r}") from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise UsageError(f"{key} must be a number. Received: {form[key][:40]!r}")
+    return number
 
 
 def _form(body: bytes) -> dict[str, str]:

@@ -6,7 +6,6 @@ from importlib.resources import files
 from typing import Any
 
 import jinja2
-from starlette.responses import HTMLResponse
 
 from distrnn.evaluation import wording
 from distrnn.registry import Rule
@@ -18,16 +17,14 @@ _MANY = 60
 MINUS = "\N{MINUS SIGN}"
 
 
-def page(name: str, shown: Mapping[str, Any], status: int = 200) -> HTMLResponse:
+def render(name: str, shown: Mapping[str, Any]) -> bytes:
     """A page.
 
     Args:
         name: of the template.
         shown: what it shows.
-        status: of the answer.
     """
-    text = _environment().get_template(name).render(shown)
-    return HTMLResponse(wording.clean(text).encode(), status)
+    return wording.clean(_environment().get_template(name).render(shown)).encode()
 
 
 @lru_cache(maxsize=1)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from distrnn.errors import UsageError
 from distrnn.service.tokens import Tokens
 
-_PUBLIC = re.compile(r"https?://[A-Za-z0-9._\[\]:-]+(?:/[A-Za-z0-9._~-]+)*")
+_PUBLIC = re.compile(r"https?://[A-Za-z0-9._\[\]:-]+(?:/[A-Za-z0-9._~-]+)*/?")
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Settings:
         public_url: what the pages tell people to type; '' for the address that each of them came by.
         requests_per_s: of one client, on average; twice as many may come at once. 0: as many as it likes.
         metrics_age_s: how old the figures of the registry may be that /metrics shows.
-        page_age_s: how old the list of models may be that pages and REST show.
+        page_age_s: how old what pages and REST show may be.
         stored_age_s: how old the count of stored bytes may be, which needs a listing of every blob.
         text_characters: the longest text that a model judges or goes on from.
         texts: how many of them at once.

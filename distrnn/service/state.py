@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 
 from distrnn.registry import Registry
+from distrnn.service.held import Held
 from distrnn.service.listing import CachedListing
 from distrnn.service.metrics import Metrics
 from distrnn.service.settings import Settings
@@ -23,6 +24,7 @@ class State:
     listing: CachedListing
     trials: Trials
     metrics: Metrics
+    held: Held
 
 
 def state_of(request: Request) -> State:

@@ -1,7 +1,7 @@
 """Trying a model: the NumPy runtime on a text, a few models kept in memory, two of them at work at once.
 
-Predicting is arithmetic on this machine's cores, so more at once would only make all of them slower; who comes third waits, and who
-would wait too long is told to come back.
+Predicting is arithmetic on this machine's cores, so more at once would only make all of them slower; who comes third waits. Who would
+wait too long, or behind too many, is told to come back: a request that waits holds a thread that others need.
 """
 
 import os
@@ -16,6 +16,7 @@ from distrnn.registry import ModelVersion, Registry
 from distrnn.service.settings import Settings
 
 AT_ONCE = 2
+WAITING = 6
 _WAIT_S = 20.0
 T = TypeVar("T")
 
@@ -33,6 +34,7 @@ class Trials:
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         self._registry, self._settings = registry, settings
         self._loaded: OrderedDict[str, Any] = OrderedDict()
+        self._places = threading.Semaphore(AT_ONCE + WAITING)
         self._turns = threading.Semaphore(AT_ONCE)
         self._lock = threading.Lock()
 
@@ -75,12 +77,17 @@ class Trials:
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        if not self._turns.acquire(timeout=_WAIT_S):
-            raise ConflictError("too many models are being tried at this moment. Try again in a while, or pull the model.", kind="busy")
+        if not self._places.acquire(blocking=False):
+            raise _busy()
         try:
-            yield
+            if not self._turns.acquire(timeout=_WAIT_S):
+                raise _busy()
+            try:
+                yield
+            finally:
+                self._turns.release()
         finally:
-            self._turns.release()
+            self._places.release()
 
     def _model(self, version: ModelVersion) -> Any:
         """The loaded model; loaded by one thread at a time."""
@@ -98,6 +105,10 @@ class Trials:
             if len(self._loaded) > self._settings.models_loaded:
                 self._loaded.popitem(last=False)
             return made
+
+
+def _busy() -> ConflictError:
+    return ConflictError("too many models are being tried at this moment. Try again in a while, or pull the model.", kind="busy")
 
 
 def _judged(model: Any, texts: Sequence[str]) -> Iterator[dict[str, Any]]:

@@ -215,7 +215,8 @@ class EmbeddingModel(Section):
 
     task: Literal["embedding"] = Field(description="What the model does.")
     type: Literal["skip-gram", "cbow"] = Field(
-        description="What is predicted: skip-gram, each word around a word from its vector; cbow, a word from the mean of the vectors around it."
+        description="What is predicted: skip-gram, each word around a word from its vector; cbow, a word from the mean of the vectors "
+        "around it."
     )
     window: Count = Field(5, description="Words on each side at most; how many is drawn for each word anew, so near ones count more.")
     embedding_dim: Count = Field(100, description="Numbers of a vector.")

@@ -25,7 +25,8 @@ def problems(workflow: Workflow) -> Iterator[Problem]:
                 "notify", "nothing without a section schedule, whose ticks it tells of", show(notify.model_dump(exclude_none=True))
             )
         if notify.url is not None and not _is_url(notify.url):
-            yield Problem("notify.url", "an http:// or https:// URL without a password", show(notify.url))
+            received = "one with a password" if "@" in notify.url else show(notify.url)
+            yield Problem("notify.url", "an http:// or https:// URL without a password", received)
 
 
 def _is_zone(name: str) -> bool:

@@ -1,12 +1,10 @@
 """Every `distrnn …` command that a document shows is one that the command line takes."""
 
 import re
-import shlex
 
 import pytest
-import typer.main
 
-from distrnn.cli.main import app
+from command_lines import parse
 
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "infra/OPERATIONS.md")
 COMMAND = re.compile(r"^(?: {4})?(?:\$ )?(?:\.venv/bin/)?(distrnn .*)$")
@@ -21,19 +19,6 @@ def commands(text):
             fenced = not fenced
         elif (fenced or line.startswith("    ")) and (match := COMMAND.match(line)):
             yield match[1]
-
-
-def parse(command):
-    """Parse a command without running it; raises what the command line would complain about."""
-    words = shlex.split(command, comments=True)[1:]
-    for redirection in (">", "|", "&&"):
-        words = words[: words.index(redirection)] if redirection in words else words
-    verb = typer.main.get_command(app)
-    while getattr(verb, "commands", None) and words and not words[0].startswith("-"):
-        assert words[0] in verb.commands, f"no verb {words[0]!r} in: {command}"
-        verb = verb.commands[words.pop(0)]
-    if "--help" not in words and "--version" not in words:
-        verb.make_context(verb.name, words)
 
 
 def test_commands_are_found_in_code_blocks_only():
@@ -58,3 +43,14 @@ def test_commands_in_the_workflows_headers_parse(repo_root):
         for line in file.read_text(encoding="utf-8").splitlines():
             if match := re.match(r"#\s+(distrnn .*)$", line):
                 parse(match[1])
+
+
+def test_commands_in_the_comments_of_infra_parse(repo_root):
+    found = 0
+    for file in sorted((repo_root / "infra").rglob("*")):
+        if file.suffix in (".yaml", ".yml", ".sh") or file.name == "Dockerfile":
+            for line in file.read_text(encoding="utf-8").splitlines():
+                if match := re.match(r" *#\s+(?:[A-Z_]+=\S+ )*(distrnn (?!-).*?)(?::.*)?$", line):
+                    parse(match[1])
+                    found += 1
+    assert found

@@ -44,7 +44,7 @@ class Row:
         expected_minutes: on two cores.
         keys: `KEY=VALUE` for `--set`.
         files: keys whose value is a file below the shared data.
-        teacher: a workflow that runs before, into the same registry.
+        before: what runs before, into the same registry: a teacher, or a model whose weights this one begins with.
     """
 
     workflow: str
@@ -56,12 +56,17 @@ class Row:
     expected_minutes: float
     keys: tuple[str, ...] = ()
     files: tuple[tuple[str, str], ...] = ()
-    teacher: str = ""
+    before: "Row | None" = None
 
     @property
     def name(self) -> str:
         """What tells it from other rows."""
         return " ".join((self.workflow, *self.keys))
+
+    @property
+    def settings(self) -> list[str]:
+        """All that is set for it."""
+        return [f"data.path={DATA / self.data}", *self.keys, *(f"{key}={DATA / file}" for key, file in self.files)]
 
 
 TEST, TEST_LOSS = ("metrics", "accuracy"), ("metrics", "loss")
@@ -69,6 +74,7 @@ VALIDATION, TRAINING = ("best", "validation_accuracy"), ("train_metrics", "loss"
 VALIDATION_LOSS = ("best", "validation_loss")
 OTHER_END = ("model.padding=post", "model.truncating=post")  # zeros at the end, the first words kept: the lessons' words
 VECTORS, UNLABELLED = "glove/glove.6B.100d.head2604.txt", "imdb/unsupervised.parquet"
+FEW = ("data.train_limit=1000", "train.epochs=100", "register.promote.min=0.5")
 WHOLE = ("data.validation_fraction=0", "train.early_stopping=null")
 
 
@@ -84,10 +90,18 @@ def glove(published: str, source: str, *keys: str) -> Row:
 
 
 def pseudo(workflow: str, *keys: str) -> Row:
-    """A row about reviews that a teacher has labelled, or about its control."""
+    """A row about reviews that a teacher has labelled, or about its control; the teacher learns from the same labelled reviews."""
     is_control = "train.pseudo_labels=null" in keys
     row = review(workflow, "", "the control: the same without them" if is_control else "a slight gain over the control", 3, *keys)
-    return row if is_control else replace(row, files=(("train.pseudo_labels.path", UNLABELLED),), teacher="imdb-multi-hot")
+    teacher = review("imdb-multi-hot", "", "", 1, *(key for key in keys if key == FEW[0]))
+    return row if is_control else replace(row, files=(("train.pseudo_labels.path", UNLABELLED),), before=teacher)
+
+
+def tuned(published: str, source: str, minutes: float, *keys: str) -> Row:
+    """A row about a language model's encoder that becomes a classifier, or about its control from drawn weights."""
+    row = review("imdb-lm-finetune", published, source, minutes, *keys)
+    encoder = replace(review("imdb-lm", "", "", 60), data=UNLABELLED)
+    return row if "model.weights_from=null" in keys else replace(row, before=encoder)
 
 
 def corpus(workflow: str, published: str, source: str, minutes: float, *, where: tuple[str, str] = TRAINING) -> Row:
@@ -125,15 +139,19 @@ ROWS = (
     pseudo("imdb-pseudo-label", "train.pseudo_labels=null"),
     pseudo("imdb-pseudo-label-final"),
     pseudo("imdb-pseudo-label-final", "train.pseudo_labels=null"),
+    pseudo("imdb-pseudo-label", *FEW),
+    pseudo("imdb-pseudo-label", *FEW, "train.pseudo_labels=null"),
+    tuned("0.928", "SA-LSTM of Dai and Le 2015, on GPUs", 30),
+    tuned("", "the control: the same network from drawn weights", 30, "model.weights_from=null"),
     corpus("nietzsche-3char", "", "the lesson has no figure", 3),
     corpus("nietzsche-rnn-dense", "1.8", "the lesson", 2),
     corpus("nietzsche-simple-rnn", "1.6421", "the lesson's notebook, 8 epochs", 2),
-    corpus("nietzsche-sequence-dense", "", "the lesson: lower than the one before, 1.8", 3),
+    corpus("nietzsche-sequence-dense", "", "the lesson: lower than the one before, 1.6421", 4),
     corpus("nietzsche-sequence", "1.7258", "the lesson's notebook, 8 epochs", 2),
     corpus("nietzsche-onehot", "1.7410", "the lesson's notebook, 8 epochs", 2),
     corpus("nietzsche-lstm", "1.6881", "the lesson's notebook, 12 epochs", 5),
     corpus("nietzsche-stateful-simple-rnn", "", 'the lesson: "no luck at all"', 2),
-    corpus("nietzsche-writer", "", "the lesson shows samples", 180),
+    corpus("nietzsche-writer", "", "the lesson shows samples", 150),
     corpus("nietzsche-holdout", "1.263", "the best found for such a model; our goal 1.30", 15, where=VALIDATION_LOSS),
 )
 
@@ -165,13 +183,12 @@ def main() -> None:
 
 
 def run(row: Row, seed: int) -> dict[str, Any]:
-    """One run in a home of its own, after its teacher's; what the table needs of it."""
-    keys = [*row.keys, *(f"{key}={DATA / file}" for key, file in row.files)]
+    """One run in a home of its own, after the one that it needs; what the table needs of it."""
     with tempfile.TemporaryDirectory() as home:
-        if row.teacher:
-            executed(row.teacher, row.data, seed, [], home)
+        if row.before:
+            executed(row.before, seed, home)
         started = time.perf_counter()
-        document = executed(row.workflow, row.data, seed, keys, home)
+        document = executed(row, seed, home)
     minutes = (time.perf_counter() - started) / 60
     validation = [entry for entry in document["history"] if entry["validation_loss"] is not None]
     best = {
@@ -190,10 +207,10 @@ def run(row: Row, seed: int) -> dict[str, Any]:
     }
 
 
-def executed(workflow: str, data: str, seed: int, keys: list[str], home: str) -> dict[str, Any]:
+def executed(row: Row, seed: int, home: str) -> dict[str, Any]:
     """The document of a run."""
-    command = [sys.executable, "-m", "distrnn", "run", str(REPO / "workflows" / f"{workflow}.yaml"), "--json"]
-    for key in (f"data.path={DATA / data}", f"train.seed={seed}", *keys):
+    command = [sys.executable, "-m", "distrnn", "run", str(REPO / "workflows" / f"{row.workflow}.yaml"), "--json"]
+    for key in (f"train.seed={seed}", *row.settings):
         command += ["--set", key]
     env = {name: value for name, value in os.environ.items() if not name.startswith("DISTRNN_")} | {"DISTRNN_HOME": home}
     done = subprocess.run(command, stdout=subprocess.PIPE, env=env, check=False, text=True)

@@ -107,7 +107,8 @@ def test_a_model_of_another_size_is_refused(fine_tuned: dict[str, Any], run: Cal
     done = run("classifier", "--set", "model.units=8")
     assert done.returncode == 2
     assert json.loads(done.stdout)["message"] == (
-        f"{folder / 'classifier.yaml'}: key 'model.weights_from': expected a model whose lstm/kernel has the shape [8, 32]. Received: the shape [8, 48]. "
+        f"{folder / 'classifier.yaml'}: key 'model.weights_from': expected a model whose lstm/kernel has the shape [8, 32]. "
+        "Received: the shape [8, 48]. "
         "Give this model the size of that one"
     )
 

@@ -99,7 +99,7 @@ def test_a_text_is_judged(window, running):
     window.type("textarea", f"a good film {HOSTILE}")
     window.click("#try button")
     assert window.script("document.querySelector('textarea').value") == f"a good film {HOSTILE}"
-    assert window.script("document.querySelectorAll('.answer meter').length") == 2
+    assert window.script("document.querySelectorAll('.answer .bar').length") == 2
     assert window.text(".answer strong") in ("negative", "positive")
     assert window.console() == []
 

@@ -294,3 +294,21 @@ def other_server():
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return f"http://127.0.0.1:{server.server_address[1]}"
+
+
+def test_the_doctor_says_whether_the_service_answers(remote, running, client, tmp_path):
+    found = result_of(remote("doctor", "--json"))["places"]["registry"]
+    assert (found["usable"], found["endpoint"], found["problem"]) == (True, running.url, None)
+    gone = f"http://127.0.0.1:{free_ports(1)[0]}"
+    done = client("-m", "distrnn", "doctor", "--json", env={"DISTRNN_HOME": str(tmp_path / "home"), "DISTRNN_REGISTRY": gone})
+    found = json.loads(done.stdout)["places"]["registry"]
+    assert (done.returncode, found["usable"]) == (1, False)
+    assert found["problem"].startswith("the registry service does not answer")
+
+
+def test_a_service_that_slows_its_clients_down_is_waited_for(serving, foreign_models):
+    running = serving(foreign_models.url, "--requests-per-second", "5")
+    keys = [f"reviews/versions/{number:010d}.json" for number in range(1, 21)]
+    found = dict(open_store(running.url).read_many(keys))
+    assert [key for key, body in found.items() if body is not None] == keys[:3]
+    assert '" 429' in running.log

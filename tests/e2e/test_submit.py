@@ -147,6 +147,19 @@ def test_a_node_that_dies_is_waited_for_and_changes_no_weight(
     assert weights(bucket.registry, "reviews") == weights(submitted[0].registry, "reviews")
 
 
+def test_the_doctor_looks_at_every_node(bucket: Bucket, job_nodes: JobNodes) -> None:
+    done = distrnn("doctor", "--address", job_nodes.url, "--json")
+    assert done.returncode == 0, done.stdout
+    nodes = json.loads(done.stdout)["nodes"]
+    assert [(node["node"], node["problems"]) for node in nodes] == [("127.0.0.1", [])] * 2
+    assert [job for job in json.loads(distrnn("jobs", "list", "--json").stdout) if "doctor" in job["run_id"]] == []
+    bucket.make_read_only()
+    done = distrnn("doctor", "--address", job_nodes.url)
+    assert done.returncode == 1
+    assert f"127.0.0.1: registry: {bucket.registry}" in done.stdout
+    assert bucket.written_after(0.0, "_doctor/") == []
+
+
 def test_a_cluster_that_wants_no_local_path_gets_none(bucket: Bucket, training_workflows: dict[str, str]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("DISTRNN_STORAGE")

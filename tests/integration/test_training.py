@@ -254,7 +254,7 @@ def test_the_loss_of_a_position_is_that_of_its_token() -> None:
     reader = ShardReader([ShardArrays(tokens, np.array([0, len(tokens)]), np.array([-1], np.int16))])
     task = language(type="simple-rnn", stateful=False, units=32, embedding_normalization="none")
     losses = trained(task, reader, epochs=6).history[-1]["position_losses"]
-    assert max(losses[:4]) < 0.2
+    assert max(losses[:4]) < 0.6
     assert losses[4] > 2.0
 
 

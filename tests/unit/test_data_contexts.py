@@ -35,7 +35,7 @@ def rows_of(found, epoch=0):
 
 
 def test_the_words_around_a_word_are_those_within_its_reach():
-    found = dict((word, around) for word, around, _ in rows_of(batches(list(range(3, 13)))))
+    found = {word: around for word, around, _ in rows_of(batches(list(range(3, 13))))}
     assert sorted(found) == list(range(3, 13))
     for word, around in found.items():
         near, far = [word - 1, word + 1], [word - 2, word + 2]
@@ -63,7 +63,7 @@ def test_words_of_two_documents_are_not_around_each_other():
 def test_unknown_words_are_left_out():
     found = rows_of(batches([3, 2, 4, 2, 5, 6], window=2))
     assert {word for word, _, _ in found} == {3, 4, 5, 6}
-    assert dict((word, around) for word, around, _ in found)[3][2] == 4
+    assert {word: around for word, around, _ in found}[3][2] == 4
 
 
 @given(st.integers(0, 5), st.integers(0, 3), st.integers(1, 3))

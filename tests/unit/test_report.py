@@ -376,3 +376,26 @@ def test_where_pseudo_labels_come_from_is_told(soft, what):
         "123 of these were left out, because they stand among the test documents or twice, exactly or nearly; 29,877 were learned" in words
     )
     assert f"from, {what}." in words
+
+
+def positions(epochs):
+    return [{"epoch": epoch, "loss": 2.0, "learning_rate": 0.001, "position_losses": [2.5, 2.0 - epoch / 10]} for epoch in range(epochs)]
+
+
+@pytest.mark.parametrize(("epochs", "drawn"), [(1, [1]), (2, [1, 2]), (8, [1, 3, 5, 8])])
+def test_the_loss_of_each_position_is_drawn_for_some_epochs(epochs, drawn):
+    (picture,) = [picture for picture in figures.learning_curves(positions(epochs)) if picture.title == "Loss by position"]
+    assert re.findall(r">epoch (\d+)<", picture.svg) == [str(epoch) for epoch in drawn]
+
+
+def test_the_loss_of_each_position_is_told_in_words():
+    (picture,) = [picture for picture in figures.learning_curves(positions(6)) if picture.title == "Loss by position"]
+    assert picture.description == (
+        "Training loss by tokens of the window read, first and last epoch: after 1 from 2.5 to 2.5; after 2 from 2 to 1.5."
+    )
+
+
+def test_without_positions_there_is_no_such_figure():
+    history = [{**row, "position_losses": [2.0]} for row in positions(2)]
+    assert "Loss by position" not in [picture.title for picture in figures.learning_curves(history)]
+    assert "Loss by position" not in [picture.title for picture in figures.learning_curves([{"epoch": 0, "loss": 1.0}])]

@@ -2,6 +2,7 @@
 
 import json
 import math
+from contextlib import ExitStack
 from hashlib import sha256
 
 import pytest
@@ -10,6 +11,7 @@ from distrnn import Registry
 from distrnn.registry import Rule
 from distrnn.registry.layout import blob_key, version_key
 from distrnn.registry.manifest import sealed
+from distrnn.service import trial
 from fixtures_service import TOKEN
 from manifests import unsealed
 
@@ -17,7 +19,14 @@ BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
 
 @pytest.fixture
-def api(service):
+def api(service, shelf):
+    """A service that may only be asked."""
+    return service(shelf)
+
+
+@pytest.fixture
+def own(service):
+    """A service over `published`, which a test may change."""
     return service()
 
 
@@ -39,7 +48,7 @@ def refused(answer):
     return answer.status_code, body["error"], body["message"]
 
 
-def test_models_are_listed_by_name(api, published):
+def test_models_are_listed_by_name(api, shelf):
     listed = found(api.get("/api/v1/models"))
     assert listed["total"] == 2
     assert [(one["name"], one["versions_published"], one["latest"]["number"]) for one in listed["models"]] == [
@@ -61,8 +70,8 @@ def test_versions_are_newest_first_and_come_in_pages(api):
     assert second["versions"][0]["aliases"] == ["production"]
 
 
-def test_a_version_tells_everything(api, published):
-    version = published.resolve("reviews@v1")
+def test_a_version_tells_everything(api, shelf):
+    version = shelf.resolve("reviews@v1")
     document = found(api.get("/api/v1/models/reviews/versions/1"))
     assert document["digest"] == version.digest
     assert document["metadata"] == version.metadata
@@ -74,12 +83,12 @@ def test_a_card_is_markdown(api):
 
 
 @pytest.mark.parametrize(("reference", "number"), [("reviews", 2), ("reviews@production", 1), ("models:/reviews/1", 1)])
-def test_a_reference_is_resolved(api, published, reference, number):
+def test_a_reference_is_resolved(api, shelf, reference, number):
     assert found(api.get("/api/v1/resolve", params={"ref": reference})) == {
         "reference": reference,
         "name": "reviews",
         "number": number,
-        "digest": published.resolve(f"reviews@v{number}").digest,
+        "digest": shelf.resolve(f"reviews@v{number}").digest,
     }
 
 
@@ -89,16 +98,16 @@ def test_the_history_of_an_alias(api):
     assert found(api.get("/api/v1/models/reviews/aliases"))["aliases"] == [record]
 
 
-def test_a_file_comes_with_its_digest(api, published):
-    for file in published.resolve("reviews@v1").manifest.files:
+def test_a_file_comes_with_its_digest(api, shelf):
+    for file in shelf.resolve("reviews@v1").manifest.files:
         answer = api.get(f"/api/v1/models/reviews/versions/1/files/{file.path}")
         assert sha256(answer.content).hexdigest() == file.sha256
         assert answer.headers["etag"] == f'"{file.sha256}"'
         assert answer.headers["content-disposition"].startswith('attachment; filename="reviews-v1-')
 
 
-def test_head_tells_the_size_and_sends_nothing(api, published):
-    (file,) = [file for file in published.resolve("reviews@v1").manifest.files if file.path == "numpy/weights.npz"]
+def test_head_tells_the_size_and_sends_nothing(api, shelf):
+    (file,) = [file for file in shelf.resolve("reviews@v1").manifest.files if file.path == "numpy/weights.npz"]
     answer = api.head("/api/v1/models/reviews/versions/1/files/numpy/weights.npz")
     assert (answer.status_code, answer.content, int(answer.headers["content-length"])) == (200, b"", file.size_bytes)
 
@@ -119,19 +128,19 @@ def test_head_tells_the_size_and_sends_nothing(api, published):
         ("bytes=-0", 416, 0, 0),
     ],
 )
-def test_ranges(api, published, asked, status, start, end):
-    (file,) = [file for file in published.resolve("reviews@v1").manifest.files if file.path == "numpy/weights.npz"]
-    whole = published.store.read(blob_key("reviews", file.sha256))
+def test_ranges(api, shelf, asked, status, start, end):
+    (file,) = [file for file in shelf.resolve("reviews@v1").manifest.files if file.path == "numpy/weights.npz"]
+    whole = shelf.store.read(blob_key("reviews", file.sha256))
     answer = api.get(f"/api/v1/store/{blob_key('reviews', file.sha256)}", headers={"Range": asked})
     assert (answer.status_code, answer.content) == (status, whole[start:end])
     if status == 416:
         assert answer.headers["content-range"] == f"bytes */{len(whole)}"
 
 
-def test_what_the_client_has_is_not_sent_again(api, published):
+def test_what_the_client_has_is_not_sent_again(api, shelf):
     key = version_key("reviews", 1)
     first = api.get(f"/api/v1/store/{key}")
-    assert first.content == published.store.read(key)
+    assert first.content == shelf.store.read(key)
     again = api.get(f"/api/v1/store/{key}", headers={"If-None-Match": first.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
 
@@ -165,10 +174,7 @@ def test_a_file_that_changed_is_not_continued(api):
         "x" * 500,
     ],
 )
-def test_no_path_leads_out_of_the_registry(api, published, tmp_path, key):
-    (tmp_path / "home" / "secret.txt").write_text("secret")
-    published.store.put("reviews/gc.json", b"{}")
-    published.store.put("_schedules/x.json", b"{}")
+def test_no_path_leads_out_of_the_registry(api, key):
     answer = api.get(f"/api/v1/store/{key}")
     assert answer.status_code in (404, 422)
     assert refused(answer)[1] in ("NotFound", "Usage")
@@ -196,7 +202,7 @@ def test_keys_are_listed(api):
     assert found(api.get("/api/v1/keys?folders=true"))["folders"] == ["reviews", "text"]
 
 
-def test_what_is_not_there_is_said_without_the_place_where_the_registry_lies(api, published):
+def test_what_is_not_there_is_said_without_the_place_where_the_registry_lies(api, shelf):
     assert refused(api.get("/api/v1/models/revews")) == (
         404,
         "NotFound",
@@ -205,7 +211,7 @@ def test_what_is_not_there_is_said_without_the_place_where_the_registry_lies(api
     for path in ("/api/v1/models/reviews/versions/9", "/api/v1/resolve?ref=reviews@none", "/api/v1/models/reviews/aliases/none", "/no"):
         answer = api.get(path)
         assert answer.status_code == 404
-        assert published.url not in answer.text
+        assert shelf.url not in answer.text
 
 
 @pytest.mark.parametrize(
@@ -225,20 +231,20 @@ def test_what_makes_no_sense_is_refused(api, path):
     assert refused(api.get(path))[:2] == (422, "Usage")
 
 
-def test_a_damaged_document_is_the_registrys_fault_and_is_counted(api, published):
+def test_a_damaged_document_is_the_registrys_fault_and_is_counted(own, published):
     published.store.put(version_key("reviews", 2), b"{}")
-    assert refused(api.get("/api/v1/models/reviews/versions/2"))[:2] == (500, "Integrity")
-    assert 'distrnn_registry_verification_failures_total{reason="document"} 1.0' in api.get("/metrics").text
+    assert refused(own.get("/api/v1/models/reviews/versions/2"))[:2] == (500, "Integrity")
+    assert 'distrnn_registry_verification_failures_total{reason="document"} 1.0' in own.get("/metrics").text
 
 
-def test_metadata_that_json_and_utf8_cannot_carry_is_shown_all_the_same(api, published):
+def test_metadata_that_json_and_utf8_cannot_carry_is_shown_all_the_same(own, published):
     document = {
         **json.loads(unsealed(published.store.read(version_key("reviews", 2)))),
         "metadata": {"labels": ["\ud800"], "x": [math.nan]},
     }
     published.store.put(version_key("reviews", 2), sealed(json.dumps(document, indent=1).encode()))
-    assert found(api.get("/api/v1/models/reviews/versions/2"))["metadata"] == {"labels": ["?"], "x": [None]}
-    assert api.get("/models/reviews/v2").status_code == 200
+    assert found(own.get("/api/v1/models/reviews/versions/2"))["metadata"] == {"labels": ["?"], "x": [None]}
+    assert own.get("/models/reviews/v2").status_code == 200
 
 
 def test_reading_needs_no_token_and_moving_does(api, movable):
@@ -268,11 +274,11 @@ def test_a_model_is_tried(api):
     assert answer["version"]["number"] == 1
 
 
-def test_a_prediction_is_the_one_that_the_command_line_gives(api, published):
+def test_a_prediction_is_the_one_that_the_command_line_gives(api, shelf):
     from distrnn import load_model
 
     (answer,) = found(api.post("/api/v1/models/reviews/versions/1/predict", json={"texts": ["a good film"]}))["predictions"]
-    assert answer["probabilities"]["positive"] == pytest.approx(float(load_model("reviews@v1", published).predict(["a good film"])[0]))
+    assert answer["probabilities"]["positive"] == pytest.approx(float(load_model("reviews@v1", shelf).predict(["a good film"])[0]))
 
 
 def test_a_language_model_goes_on(api):
@@ -301,6 +307,20 @@ def test_what_a_model_cannot_do_is_said(api):
 def test_trying_has_limits(service, settings, texts, message):
     answer = service(**settings).post("/api/v1/models/reviews/versions/1/predict", json={"texts": texts})
     assert refused(answer) == (422, "Usage", message)
+
+
+def test_who_would_wait_behind_too_many_is_told_to_come_back(api):
+    trials = api.app.state.distrnn.trials
+    with ExitStack() as stack:
+        for _ in range(trial.AT_ONCE + trial.WAITING):
+            trials._places.acquire()
+            stack.callback(trials._places.release)
+        assert refused(api.post("/api/v1/models/reviews/versions/1/predict", json={"texts": ["a"]})) == (
+            503,
+            "Conflict",
+            "too many models are being tried at this moment. Try again in a while, or pull the model.",
+        )
+    assert found(api.post("/api/v1/models/reviews/versions/1/predict", json={"texts": ["a"]}))
 
 
 def test_a_request_that_is_too_large_is_refused_however_it_comes(service):
@@ -336,6 +356,23 @@ def test_an_error_that_nobody_foresaw_says_nothing_of_itself(service, published,
         "Internal",
         "something went wrong in this service; its log says what",
     )
+
+
+def test_who_moved_an_alias_sees_it_at_once(service):
+    from distrnn.service.tokens import Tokens
+
+    client = service(tokens=Tokens.of([TOKEN]), page_age_s=60.0)
+    assert found(client.get("/api/v1/resolve?ref=reviews@production"))["number"] == 1
+    found(client.put("/api/v1/models/reviews/aliases/production", json={"version": 2}, headers=BEARER))
+    assert found(client.get("/api/v1/resolve?ref=reviews@production"))["number"] == 2
+
+
+def test_what_is_shown_may_be_a_moment_old_and_what_is_pulled_is_not(service, published):
+    client = service(page_age_s=60.0)
+    shown, pulled = "/api/v1/models/reviews/aliases/production", "/api/v1/store/reviews/aliases/production.json"
+    before = [client.get(path).json()["number"] for path in (shown, pulled)]
+    published.set_alias("reviews", "production", 2)
+    assert (before, [client.get(path).json()["number"] for path in (shown, pulled)]) == ([1, 1], [1, 2])
 
 
 def test_a_method_that_is_not_taken(api):

@@ -1,13 +1,14 @@
 """The pages without a browser: what they say, with which status, and that nothing foreign is markup in them."""
 
 import re
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 
 import pytest
 
 from fixtures_service import HOSTILE
 
-VOID = {"meta", "link", "input", "br", "hr", "line", "circle", "polyline"}
+VOID = {"rect", "meta", "link", "input", "br", "hr", "line", "polyline"}
 PAGES = (
     *("/", "/models/reviews", "/models/reviews/v1", "/models/reviews/v3", "/models/text", "/models/text/v1"),
     *("/compare?left=reviews@v1&right=reviews@v2", "/compare?left=reviews@v3&right=text@v1", "/nothing", "/models/none"),
@@ -115,7 +116,7 @@ def test_a_text_is_judged_where_it_was_typed(client):
     assert page.status_code == 200
     document = Document(page.text)
     assert f"good {HOSTILE}" in document.text
-    assert [tag for tag, _ in document.elements].count("meter") == 2
+    assert [tag for tag, _ in document.elements].count("rect") == 4
 
 
 @pytest.mark.parametrize(
@@ -230,3 +231,26 @@ def test_a_registry_that_cannot_be_read_is_told_as_errors_and_older_figures_stay
     page = client.get("/")
     assert (page.status_code, "The registry does not answer" in page.text) == (503, True)
     assert client.get("/healthz").status_code == 200
+
+
+def test_the_schedules_of_the_registry_are_told(service, published):
+    from distrnn.retraining.book import Book
+    from distrnn.retraining.state import State
+
+    since = datetime(2026, 11, 27, tzinfo=UTC)
+    state = State(workflow="weekly", cron="0 3 * * 1", timezone="UTC", since=since, last_check_at=since, counts={"refused": 2})
+    assert Book(published.store).swap(state, None) is not None
+    client = service(metrics_age_s=0.0)
+    text = client.get("/metrics").text
+    assert 'distrnn_workflow_runs_total{outcome="refused",workflow="weekly"} 2.0' in text
+    assert f'distrnn_workflow_last_check_timestamp_seconds{{workflow="weekly"}} {since.timestamp()!r}'.split()[0] in text
+
+
+def test_one_damaged_document_costs_its_own_figures_only(service, published):
+    from distrnn.registry.layout import version_key
+
+    published.store.put(version_key("reviews", 1), b"{}")
+    text = service(metrics_age_s=0.0).get("/metrics").text
+    assert "distrnn_registry_models 2.0" in text
+    assert 'distrnn_registry_model_versions{model="reviews"} 2.0' in text
+    assert "distrnn_registry_collection_errors_total 2.0" in text

@@ -2,7 +2,9 @@
 
 import math
 import re
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from xml.etree import ElementTree
 
 import pytest
@@ -15,6 +17,7 @@ from distrnn.registry.layout import alias_key, blob_key, catalog_key, lease_key,
 from distrnn.service.charts import Line, label, legend, line_chart, thinned, ticks
 from distrnn.service.comparing import figures, files, settings
 from distrnn.service.errors import status_of, told
+from distrnn.service.held import Held
 from distrnn.service.keys import kind_of, may_list
 from distrnn.service.limits import RateLimit
 from distrnn.service.listing import Listing
@@ -317,3 +320,55 @@ def test_what_a_listing_says_as_metrics():
     assert found["distrnn_registry_alias_info"] == {(model, ("alias", "production"), ("version", "v2")): 1.0}
     assert found["distrnn_registry_alias_updated_timestamp_seconds"] == {(model, ("alias", "production")): 1795651200.0}
     assert list(roles(listing)) == [("m", "latest", 3, "sha256:c"), ("m", "production", 2, "sha256:b")]
+
+
+def counted():
+    """A clock that a test sets, and what made how often."""
+    now, made = [0.0], []
+    held = Held(2.0, clock=lambda: now[0])
+    return now, made, held
+
+
+def test_what_is_asked_again_in_time_is_made_once():
+    now, made, held = counted()
+    bodies = [held.get("a", lambda: made.append(1) or b"%d" % len(made)) for now[0] in (0.0, 2.0, 2.1, 4.0)]
+    assert bodies == [b"1", b"1", b"2", b"2"]
+
+
+def test_what_failed_or_is_large_is_not_kept():
+    _, made, held = counted()
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            held.get("a", lambda: made.append(1) or 1 // 0)
+        held.get("b", lambda: made.append(1) or bytes(1 << 20))
+    assert len(made) == 4
+
+
+def test_what_was_being_worked_out_when_something_changed_is_not_kept():
+    _, _, held = counted()
+    assert held.get("a", lambda: held.clear() or b"old") == b"old"
+    assert held.get("a", lambda: b"new") == b"new"
+
+
+def test_who_asks_for_the_same_at_once_waits_for_one():
+    held, made, begun = Held(60.0), [], threading.Barrier(8)
+
+    def make():
+        made.append(1)
+        time.sleep(0.05)
+        return b"x"
+
+    def ask():
+        begun.wait(10)
+        return held.get("a", make)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert [one.result() for one in [pool.submit(ask) for _ in range(8)]] == [b"x"] * 8
+    assert len(made) == 1
+
+
+def test_no_more_answers_are_kept_than_there_is_room_for():
+    held, made = Held(60.0), []
+    for number in [*range(300), 0, 299]:
+        held.get(str(number), lambda: made.append(1) or b"")
+    assert len(made) == 301

@@ -9,7 +9,6 @@ from distrnn.cluster.sweep_plan import make_plan
 from distrnn.errors import WorkflowError
 from fixtures_workflow import changed
 
-
 TEACHER = {"teacher": "teacher@production", "path": "more.parquet", "rows": 16}
 
 

@@ -34,8 +34,8 @@ def test_nothing_is_held_out():
 @pytest.mark.parametrize("key", ["test_fraction", "validation_fraction"])
 def test_a_part_that_is_held_out_is_refused(key):
     assert refusal(f"data.{key}", 0.1) == (
-        f"w.yaml: key 'data.{key}': expected nothing or 0 for an embedding, whose loss depends on the words that are drawn: judge it by what "
-        "it is used for. Received: 0.1"
+        f"w.yaml: key 'data.{key}': expected nothing or 0 for an embedding, whose loss depends on the words that are drawn: judge it by "
+        "what it is used for. Received: 0.1"
     )
 
 

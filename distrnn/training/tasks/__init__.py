@@ -1,4 +1,4 @@
-"""What differs between a classifier, a language model and vectors of words, behind one interface; everything else in the engine is common."""
+"""What differs between classifiers, language models and vectors of words, behind one interface; all else in the engine is common."""
 
 from distrnn.training.tasks.classifier import ClassifierTask
 from distrnn.training.tasks.embedding import EmbeddingTask

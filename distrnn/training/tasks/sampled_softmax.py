@@ -1,6 +1,7 @@
 """The cross-entropy among the true token and some drawn ones, which in the long run teaches what that among all tokens would.
 
-Each score is lessened by the logarithm of how often its id is expected among the drawn ones; a drawn id that is the true one counts nothing.
+Each score is lessened by the logarithm of how often its id is expected among the drawn ones; a drawn id that is the true one counts
+nothing.
 
 Source: Jean, Cho, Memisevic and Bengio (2015), On using very large target vocabulary for neural machine translation, section 3.
 """

@@ -1,0 +1,82 @@
+"""`distrnn convert`: a published model in a form that other programs load."""
+
+import os
+import tempfile
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from distrnn.cli.extras import require
+from distrnn.cli.options import Debug, Json, Reference, RegistryUrl
+from distrnn.cli.output import Fields, Output
+from distrnn.cli.registries import open_registry
+from distrnn.cli.versions import named
+from distrnn.errors import UsageError
+
+
+class Target(StrEnum):
+    """What `convert --to` takes."""
+
+    SAVED_MODEL = "saved-model"
+    ONNX = "onnx"
+    NPZ = "npz"
+
+
+EXTRAS = {Target.SAVED_MODEL: "train", Target.ONNX: "export"}
+
+
+def convert(
+    reference: Reference,
+    to: Annotated[
+        Target,
+        typer.Option(
+            "--to",
+            help="saved-model: a classifier for TensorFlow Serving, from raw strings; onnx: from token ids; npz: plain NumPy arrays.",
+            show_default=False,
+        ),
+    ],
+    dest: Annotated[
+        str | None, typer.Option("--dest", metavar="DIR", help="Folder to make. Default: NAME-vN-FORM in the working folder.")
+    ] = None,
+    registry: RegistryUrl = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Write a published model in a form that other programs load, and check that it says the same."""
+    out = Output(json=json)
+    if extra := EXTRAS.get(to):
+        require(extra, f"convert --to {to}")
+    source = open_registry(registry)
+    version = source.resolve(reference)
+    out.resolved(reference, version.name, version.number, version.digest)
+    target = Path(dest or f"{version.name}-v{version.number}-{to}").expanduser()
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise UsageError(f"--dest must be a folder that is not there, or is empty. Received: {str(target)!r}")
+    apart = None
+    if to is Target.NPZ:
+        source.pull(version, target)
+    else:
+        from distrnn.client import load_folder
+
+        pulled = source.pull(version)
+        model = load_folder(pulled)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".distrnn-convert-", dir=target.parent) as temporary:
+            made = Path(temporary, "made")
+            made.mkdir()
+            if to is Target.ONNX:
+                from distrnn.conversion.convert import write_onnx
+
+                apart = write_onnx(model, pulled, made)
+            else:
+                from distrnn.training.saved_model import check_convertible, write_saved_model
+
+                check_convertible(model.preprocessing)
+                keras_file = source.pull(version, form="keras") / "keras" / "model.keras"
+                apart = write_saved_model(model, keras_file, made)
+            os.replace(made, target)
+    document = {"version": named(version), "form": str(to), "path": str(target.absolute()), "largest_difference": apart}
+    shown = None if apart is None else f"{apart:.2g} at most from the model's own probabilities"
+    out.result(document, Fields({"model": str(version), "form": str(to), "folder": str(target.absolute()), "checked": shown}))

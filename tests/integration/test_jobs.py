@@ -1,0 +1,268 @@
+"""What is submitted and under which name, what Ray's words for a job mean, and what nodes that lack something are told of."""
+
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ray.job_submission import JobDetails
+
+from distrnn.cluster import submission
+from distrnn.cluster.commits import COMMIT
+from distrnn.cluster.jobs import Job, Jobs, error_in, of_details, status_of
+from distrnn.cluster.nodes import check_nodes, differences, document_in
+from distrnn.cluster.submission import load_request, submission_id, submit
+from distrnn.errors import ConflictError, NotFoundError, StorageError, UsageError, WorkflowError
+from distrnn.registry.fences import FENCE
+from distrnn.runs import RunStore
+from distrnn.storage import open_store
+from storage_doubles import MemoryStore
+
+WORKFLOW = """
+name: reviews
+data: {source: parquet, path: "s3://bucket/reviews.parquet"}
+model: {type: lstm, sequence_length: 5}
+train: {epochs: 1}
+storage: {root: "s3://bucket/storage"}
+register: {name: reviews}
+schedule: {cron: "0 3 * * 1"}
+"""
+
+
+@pytest.fixture
+def workflow(tmp_path: Path) -> str:
+    (tmp_path / "reviews.yaml").write_text(WORKFLOW)
+    return str(tmp_path / "reviews.yaml")
+
+
+class FakeCluster:
+    """Keeps what is submitted; `status` of all jobs is what the test says."""
+
+    address = "http://head:8265"
+
+    def __init__(self) -> None:
+        self.submitted: dict[str, dict[str, Any]] = {}
+        self.packed: list[dict[str, list[str]]] = []
+        self.status = "RUNNING"
+
+    def submit(self, name: str, **what: Any) -> bool:
+        environment = what["runtime_env"]
+        folders = [environment["working_dir"], *environment.get("py_modules", [])]
+        self.packed.append({Path(folder).name: sorted(path.name for path in Path(folder).iterdir()) for folder in folders})
+        self.text = Path(environment["working_dir"], "reviews.yaml").read_text()
+        return self.submitted.setdefault(name, what) is what
+
+    def of_run(self, run_id: str) -> list[Job]:
+        return sorted((self.find(name) for name in self.submitted if name.startswith(f"{run_id}.")), key=lambda job: -job.attempt)
+
+    def find(self, name: str) -> Job:
+        details = {"type": "SUBMISSION", "submission_id": name, "status": self.status, "entrypoint": "", "start_time": 1_800_000_000_000}
+        found = of_details(JobDetails(**details, metadata=self.submitted[name]["metadata"]))
+        assert found is not None
+        return found
+
+
+def request(workflow: str, *settings: str, **options: Any) -> submission.Request:
+    return load_request(workflow, settings, registry="s3://bucket/registry", **options)
+
+
+def test_a_run_is_submitted_with_its_resolved_workflow_and_the_code(workflow: str) -> None:
+    cluster = FakeCluster()
+    job, made = submit(cluster, request(workflow, "train.epochs=2"), run_id="mine")  # type: ignore[arg-type]
+    assert (job.run_id, job.submission, job.attempt, job.workflow, made) == ("mine", "mine.1", 1, "reviews", True)
+    told = cluster.submitted["mine.1"]
+    assert told["entrypoint"] == ("exec python -m distrnn run reviews.yaml --address auto --registry s3://bucket/registry --run-id mine")
+    document = yaml.safe_load(cluster.text)
+    assert (document["train"]["epochs"], document["storage"]["root"]) == (2, "s3://bucket/storage")
+    assert not {"schedule", "notify", "sweep"} & set(document)
+    (packed,) = cluster.packed
+    assert packed["workflow"] == ["reviews.yaml"]
+    assert "__pycache__" not in packed["distrnn"]
+    assert {"__main__.py", "cluster", "templates"} <= set(packed["distrnn"])
+    assert job.resume == (
+        f"distrnn submit {workflow} --address http://head:8265 --set train.epochs=2 --registry s3://bucket/registry --resume mine"
+    )
+
+
+def test_nothing_of_this_machines_credentials_travels(workflow: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hidden-secret")
+    monkeypatch.setenv("DISTRNN_WEBHOOK_SECRET", "hidden-secret")
+    cluster = FakeCluster()
+    submit(cluster, request(workflow, installed=True), run_id="mine")  # type: ignore[arg-type]
+    assert "hidden-secret" not in repr(cluster.submitted) + cluster.text
+    assert set(cluster.submitted["mine.1"]["runtime_env"]["env_vars"]) - {COMMIT} == {"RAY_JOB_STOP_WAIT_TIME_S", "DISTRNN_RESUME"}
+    assert "py_modules" not in cluster.submitted["mine.1"]["runtime_env"]
+
+
+def test_the_number_of_a_schedule_travels_and_changes_nothing_about_what_is_submitted(
+    workflow: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = request(workflow).digest()
+    monkeypatch.setenv(FENCE, "reviews:3")
+    cluster = FakeCluster()
+    job, _ = submit(cluster, request(workflow), run_id="mine")  # type: ignore[arg-type]
+    assert cluster.submitted["mine.1"]["runtime_env"]["env_vars"][FENCE] == "reviews:3"
+    assert job.digest == before
+
+
+def test_the_same_again_is_the_same_job_and_something_else_is_refused(workflow: str) -> None:
+    cluster = FakeCluster()
+    submit(cluster, request(workflow), run_id="mine")  # type: ignore[arg-type]
+    assert submit(cluster, request(workflow), run_id="mine")[1] is False  # type: ignore[arg-type]
+    assert list(cluster.submitted) == ["mine.1"]
+    with pytest.raises(ConflictError) as caught:
+        submit(cluster, request(workflow, "train.epochs=2"), run_id="mine")  # type: ignore[arg-type]
+    assert caught.value.message == (
+        "run mine was submitted with another workflow or other options. Choose another --run-id, or submit what was submitted then."
+    )
+
+
+@pytest.mark.parametrize(
+    ("record", "words"),
+    [({"status": "interrupted"}, "--resume mine"), (None, "--run-id mine")],
+    ids=["it has begun", "it was stopped before it began"],
+)
+def test_a_run_that_was_stopped_goes_on_as_the_next_attempt(
+    workflow: str, record: dict[str, str] | None, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, cluster = MemoryStore(), FakeCluster()
+    monkeypatch.setattr(submission, "open_store", lambda url: store if url == "s3://bucket/storage" else open_store(url))
+    monkeypatch.setattr(submission.Request, "storage_url", "s3://bucket/storage")
+    submit(cluster, request(workflow), run_id="mine")  # type: ignore[arg-type]
+    if record:
+        RunStore(store).create("mine", {"run_id": "mine", **record})
+    assert submit(cluster, request(workflow), resume="mine")[1] is False  # type: ignore[arg-type]
+    cluster.status = "STOPPED"
+    job, made = submit(cluster, request(workflow), resume="mine")  # type: ignore[arg-type]
+    assert (job.submission, made) == (submission_id("mine", 2), True)
+    assert cluster.submitted["mine.2"]["entrypoint"].endswith(words)
+
+
+@pytest.mark.parametrize(
+    ("record", "error", "message"),
+    [
+        (None, NotFoundError, "no run 'mine' in "),
+        ({"status": "finished"}, UsageError, "run mine is finished; there is nothing to go on with. See: distrnn runs show mine"),
+    ],
+)
+def test_there_must_be_something_to_go_on_with(
+    workflow: str, record: dict[str, str] | None, error: type[Exception], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = MemoryStore()
+    monkeypatch.setattr(submission, "open_store", lambda url: store if url == "s3://bucket/storage" else open_store(url))
+    monkeypatch.setattr(submission.Request, "storage_url", "s3://bucket/storage")
+    if record:
+        RunStore(store).create("mine", {"run_id": "mine", **record})
+    with pytest.raises(error, match=message):
+        submit(FakeCluster(), request(workflow), resume="mine")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("key", "place"), [("data.path", "/here/reviews.parquet"), ("storage.root", "/here/storage")])
+def test_places_of_this_machine_are_refused_by_their_key(workflow: str, key: str, place: str) -> None:
+    with pytest.raises(WorkflowError) as caught:
+        request(workflow, f"{key}={place}")
+    setting = " or set DISTRNN_STORAGE to one" if key == "storage.root" else ""
+    assert caught.value.message == (
+        f"{workflow}: key {key!r}: expected a place that every node of the cluster reaches. Received: {place}. Use an s3:// URL"
+        f"{setting}; if all nodes share this folder, say so with --shared-filesystem."
+    )
+    assert "--shared-filesystem" in request(workflow, f"{key}={place}", shared_filesystem=True).arguments()
+
+
+@pytest.mark.parametrize(
+    ("option", "keys"), [("--registry", {"registry": "/here"}), ("--lock", {"registry": "s3://bb/r", "lock": "/lock"})]
+)
+def test_a_registry_and_a_lock_of_this_machine_are_refused(workflow: str, option: str, keys: dict[str, str]) -> None:
+    with pytest.raises(UsageError, match=f"^{option}: expected a place that every node of the cluster reaches. Received: /"):
+        load_request(workflow, (), **keys)
+
+
+@pytest.mark.parametrize(
+    ("word", "code", "status"),
+    [
+        ("SUCCEEDED", 0, "finished"),
+        ("FAILED", 4, "refused"),
+        ("FAILED", 1, "failed"),
+        ("STOPPED", 143, "stopped"),
+        ("PENDING", None, "pending"),
+    ],
+)
+def test_words_for_what_became_of_a_job(word: str, code: int | None, status: str) -> None:
+    assert status_of(word, code) == status
+
+
+@pytest.mark.parametrize(
+    ("message", "error"),
+    [
+        ("failed with exit code 3, last logs:\ntrain: started\nerror: no file\nbye", "no file"),
+        ("Unexpected death\n of the driver \n", "of the driver"),
+        (None, None),
+    ],
+)
+def test_a_failure_is_told_in_its_own_words(message: str | None, error: str | None) -> None:
+    assert error_in(message) == error
+
+
+def test_a_killed_driver_has_the_exit_code_of_its_signal() -> None:
+    told = {"distrnn_run": "a", "distrnn_workflow": "w", "distrnn_attempt": "1", "distrnn_digest": "", "distrnn_resume": ""}
+    details = {"type": "SUBMISSION", "submission_id": "a.1", "status": "FAILED", "entrypoint": "", "driver_exit_code": -9}
+    job = of_details(JobDetails(**details, metadata=told))
+    assert job is not None
+    assert (job.exit_code, job.status) == (137, "failed")
+    assert of_details(JobDetails(**details, metadata={"other": "job"})) is None
+
+
+@pytest.mark.parametrize("address", ["head:8265", "ftp://head", "http://:80", "http://head:port"])
+def test_an_address_that_is_no_dashboard_is_refused(address: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Jobs(address)
+    assert caught.value.message == f"--address must be the URL of a Ray dashboard, for instance http://head:8265. Received: {address!r}"
+
+
+def test_a_dashboard_that_does_not_answer_is_told_of_at_once() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(StorageError) as caught:
+            Jobs(address)
+    assert caught.value.message == f"no Ray cluster answers at {address}: connection refused. Check --address."
+
+
+def test_every_node_is_asked(local_ray: None, tmp_path: Path) -> None:
+    places = {"registry": str(tmp_path / "registry"), "storage": str(tmp_path / "storage")}
+    (node,) = check_nodes(places, "auto")
+    assert node["problems"] == []
+    assert set(node["packages"]) == {"ray", "tensorflow", "keras", "pyarrow", "numpy"}
+    assert [path for path in tmp_path.rglob("*") if path.is_file() and ".locks" not in path.parts] == []
+
+
+def test_a_node_that_cannot_use_a_place_says_which_and_why(local_ray: None, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (node,) = check_nodes({"registry": str(tmp_path / "registry"), "storage": str(tmp_path / "file" / "storage")}, "auto")
+    assert len(node["problems"]) == 1
+    assert node["problems"][0].startswith(f"storage: {tmp_path}/file/storage")
+
+
+def test_versions_that_differ_from_the_heads_are_told_of() -> None:
+    head = {"python": "3.11.2", "packages": dict.fromkeys(("ray", "tensorflow", "keras", "pyarrow", "numpy"), "1")}
+    node = {"python": "3.12.1", "packages": {**head["packages"], "keras": "2", "numpy": None}}  # type: ignore[dict-item]
+    assert differences(head, node) == ["python is 3.12.1, on the head it is 3.11.2", "keras is 2, on the head it is 1"]
+
+
+def test_the_document_is_found_among_what_a_job_prints() -> None:
+    text = 'Running entrypoint\n{\n  "other": 1\n}\nnote\n{\n  "nodes": []\n}\nbye\n'
+    assert document_in(text) == {"nodes": []}
+    with pytest.raises(StorageError) as caught:
+        document_in("Running\nsh: 1: exec: python: not found\n\n")
+    assert caught.value.message == "expected a document from the cluster. Received: sh: 1: exec: python: not found"
+
+
+def test_a_marked_place_that_is_another_folder_there_is_told_of(tmp_path: Path) -> None:
+    from distrnn.cluster.nodes import look
+
+    found = look({"storage": str(tmp_path)}, "_doctor/never-written")
+    assert found["problems"] == [
+        f"storage: {tmp_path} is another place here, without what the head wrote there. Use an s3:// URL, or mount the same folder."
+    ]
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

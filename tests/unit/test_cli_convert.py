@@ -1,0 +1,67 @@
+"""`convert` over a registry in a folder: what it writes, and what it refuses. What TensorFlow is needed for is tested where it is."""
+
+import json
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from distrnn import load_model
+from distrnn.client import load_folder
+
+
+def test_npz_is_a_folder_that_loads(cli, published, tmp_path):
+    done = cli("convert", "reviews@v2", "--to", "npz", "--dest", "out", "--json")
+    document = json.loads(done.stdout)
+    assert (document["form"], document["version"]["number"], document["largest_difference"]) == ("npz", 2, None)
+    expected = load_model("reviews@v2", published).predict(["a good film"])
+    assert load_folder(tmp_path / "out").predict(["a good film"]) == expected
+
+
+@pytest.mark.parametrize("reference", ["reviews", "text"])
+def test_onnx_is_checked_and_comes_with_its_preprocessing(cli, published, tmp_path, reference):
+    document = json.loads(cli("convert", reference, "--to", "onnx", "--json").stdout)
+    assert 0.0 <= document["largest_difference"] < 1e-6
+    number = document["version"]["number"]
+    folder = tmp_path / f"{reference}-v{number}-onnx"
+    assert document["path"] == str(folder)
+    assert sorted(path.name for path in folder.iterdir()) == ["model.onnx", "preprocessing.json"]
+    assert [path.name for path in tmp_path.iterdir() if "convert" in path.name] == []
+
+
+def test_onnx_of_a_classifier_takes_rows_of_ids(cli, published, tmp_path):
+    cli("convert", "reviews", "--to", "onnx", "--dest", "out")
+    model = load_model("reviews", published)
+    rows = model.preprocessing.encode(["a good film", "bad"])
+    found = onnxruntime.InferenceSession(tmp_path / "out" / "model.onnx").run(None, {"tokens": rows.astype(np.int64)})[0]
+    np.testing.assert_allclose(found[:, 0], model.predict(["a good film", "bad"]), atol=1e-6)
+
+
+def test_convert_as_text_says_how_close_it_is(cli, published):
+    lines = dict(line.split(maxsplit=1) for line in cli("convert", "reviews", "--to", "onnx", "--dest", "out").stdout.splitlines())
+    assert lines["form"] == "onnx"
+    assert lines["checked"].endswith(" at most from the model's own probabilities")
+
+
+def test_an_empty_folder_is_filled_and_another_one_is_left_alone(cli, published, tmp_path):
+    (tmp_path / "out").mkdir()
+    assert cli("convert", "reviews", "--to", "onnx", "--dest", "out").exit_code == 0
+    done = cli("convert", "reviews", "--to", "onnx", "--dest", "out")
+    message = "error: --dest must be a folder that is not there, or is empty. Received: 'out'"
+    assert (done.exit_code, done.stderr.splitlines()[-1]) == (2, message)
+
+
+def test_a_form_nobody_knows(cli, published):
+    done = cli("convert", "reviews", "--to", "pickle")
+    assert done.exit_code == 2
+    assert "'pickle' is not one of 'saved-model', 'onnx', 'npz'" in done.stderr
+
+
+def test_a_missing_extra_is_named(cli, published, monkeypatch):
+    monkeypatch.setattr("distrnn.cli.extras.find_spec", lambda name: None if name.startswith("onnx") else name)
+    done = cli("convert", "reviews", "--to", "onnx")
+    message = (
+        "error: distrnn convert --to onnx needs packages that are not installed: onnx, onnxruntime. "
+        "Install them with: pip install 'distrnn[export]'"
+    )
+    assert (done.exit_code, done.stderr.splitlines()[-1]) == (1, message)

@@ -1,0 +1,105 @@
+"""The command line of a run, what its end means, and the number that it must still have when it publishes."""
+
+import sys
+import time
+
+import pytest
+
+from distrnn.errors import ConflictError, UsageError
+from distrnn.registry.fences import FENCE, check_fence, fence_of
+from distrnn.registry.layout import schedule_key
+from distrnn.retraining.runner import Ended, Finished, Order, Process, Processes, ended
+from distrnn.runs import RunStore
+from distrnn.storage import open_store
+from storage_doubles import MemoryStore
+
+
+def order(storage, *, again=False):
+    return Order("w.yaml", "reviews", "reviews-1", 3, again, ("train.epochs=2",), str(storage), "registry")
+
+
+def test_a_run_here_and_a_run_on_a_cluster():
+    tail = ["w.yaml", "--json", "--registry", "registry", "--set", "train.epochs=2"]
+    assert Processes().words(order("s"), recorded=False) == ["run", *tail, "--run-id", "reviews-1"]
+    assert Processes().words(order("s"), recorded=True) == ["run", *tail, "--resume", "reviews-1"]
+    assert Processes("http://head:8265", ["--installed"]).words(order("s"), recorded=False) == [
+        *("submit", "--wait", "--address", "http://head:8265", "--installed"),
+        *(*tail, "--run-id", "reviews-1"),
+    ]
+
+
+def test_a_run_that_is_finished_is_not_run_again(tmp_path):
+    record = {"run_id": "reviews-1", "status": "finished", "promotion": {"decision": "refused"}}
+    RunStore(open_store(str(tmp_path))).create("reviews-1", record)
+    run = Processes().start(order(tmp_path))
+    assert isinstance(run, Finished)
+    assert run.poll() == Ended(4, record, None)
+
+
+@pytest.mark.parametrize(
+    ("code", "document", "expected"),
+    [
+        (0, {"run_id": "a"}, Ended(0, {"run_id": "a"}, None)),
+        (2, {"error": "Workflow", "message": "wrong key", "code": 2}, Ended(2, None, "wrong key")),
+        (0, {"submission": "a.1", "error": None, "result": {"run_id": "a"}}, Ended(0, {"run_id": "a"}, None)),
+        (1, {"submission": "a.1", "error": "no space", "result": None}, Ended(1, None, "no space")),
+        (-9, None, Ended(-9, None, "the run's process was killed by signal 9 and said nothing")),
+        (1, None, Ended(1, None, "the run's process ended with exit code 1 and said nothing")),
+    ],
+)
+def test_what_a_process_has_said_is_how_it_ended(code, document, expected):
+    assert ended(code, document) == expected
+
+
+def wait(process):
+    deadline = time.monotonic() + 30
+    while (found := process.poll()) is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return found
+
+
+def test_a_process_is_told_its_number_and_its_document_is_read():
+    code = f"import json, os; print(json.dumps({{'run_id': os.environ['{FENCE}']}}))"
+    assert wait(Process([sys.executable, "-c", code], {FENCE: fence_of("reviews", 3)})) == Ended(0, {"run_id": "reviews:3"}, None)
+
+
+def test_a_process_that_is_stopped_may_tidy_up():
+    code = "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(143)); print('{}', flush=True); time.sleep(60)"
+    process = Process([sys.executable, "-c", code], {})
+    time.sleep(0.5)
+    process.stop()
+    assert wait(process).exit_code in (143, -15)
+
+
+@pytest.fixture
+def store():
+    found = MemoryStore()
+    found.put(schedule_key("reviews"), b'{"schema_version": 1, "fence": 4}')
+    return found
+
+
+def test_the_newest_number_publishes_and_so_does_a_run_of_no_schedule(store):
+    check_fence(store, {FENCE: fence_of("reviews", 4)})
+    check_fence(store, {})
+
+
+def test_an_older_number_does_not(store):
+    with pytest.raises(ConflictError) as caught:
+        check_fence(store, {FENCE: fence_of("reviews", 3)})
+    assert caught.value.message == (
+        "the schedule of reviews has given up this run (its number is 3, the newest one 4), so nothing is published. "
+        "See: distrnn schedule history reviews"
+    )
+
+
+def test_a_schedule_that_is_gone_publishes_nothing(store):
+    with pytest.raises(ConflictError, match="the newest one None"):
+        check_fence(store, {FENCE: fence_of("other", 1)})
+
+
+@pytest.mark.parametrize("told", ["reviews", "reviews:x", ":3"])
+def test_a_number_that_is_none_is_an_error(store, told):
+    with pytest.raises(UsageError) as caught:
+        check_fence(store, {FENCE: told})
+    assert caught.value.message == f"DISTRNN_FENCE is set by `distrnn schedule run` to WORKFLOW:NUMBER. Received: {told!r}"
