@@ -54,6 +54,15 @@ class Driven:
     def click(self, selector: str) -> None:
         self(f"element/{self.find(selector)}/click", {})
 
+    def follow(self, selector: str | None = None, *keys: str) -> None:
+        """Click on something, or press keys, and wait until another page is there."""
+        self.script("window.left = true")
+        self.press(*keys) if selector is None else self.click(selector)
+        until = time.monotonic() + 60
+        while self.script("window.left || document.readyState !== 'complete'"):
+            assert time.monotonic() < until, f"{selector or keys} led nowhere"
+            time.sleep(0.05)
+
     def type(self, selector: str, text: str) -> None:
         element = self.find(selector)
         self(f"element/{element}/clear", {})

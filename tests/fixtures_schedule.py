@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from distrnn.errors import ConflictError, DistrnnError
+from distrnn.errors import ConflictError
 from distrnn.registry.fences import FENCE, check_fence, fence_of
 from distrnn.retraining.book import Book
 from distrnn.retraining.runner import Ended, Order
@@ -78,7 +78,7 @@ class World:
     data: str = "a"
     takes: timedelta = timedelta(minutes=20)
     exit_codes: list[int] = field(default_factory=list)
-    look_error: DistrnnError | None = None
+    look_error: Exception | None = None
     finds_again: bool = False
     force: bool = False
     runs: list[FakeRun] = field(default_factory=list)

@@ -16,7 +16,6 @@ from distrnn.telemetry import METRICS
 KEYWORDS = frozenset(
     "and or unless on ignoring group_left group_right by without offset bool inf nan sum max min avg count topk bottomk quantile".split()
 )
-TARGET_LABELS = frozenset({"instance", "job"})
 VARIABLES = {"$__rate_interval": "5m", "$__range": "1h"}
 _GROUPED = re.compile(r"\b(by|without|on|ignoring|group_left|group_right)\s*\(([^()]*)\)")
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
@@ -46,7 +45,11 @@ def known_metrics(root: Path) -> dict[str, set[str]]:
     found = {spec.name: set(spec.labels) for spec in METRICS if spec.kind != "histogram"}
     for spec in METRICS:
         if spec.kind == "histogram":
-            found |= {f"{spec.name}_bucket": {*spec.labels, "le"}, f"{spec.name}_sum": set(spec.labels), f"{spec.name}_count": set(spec.labels)}
+            found |= {
+                f"{spec.name}_bucket": {*spec.labels, "le"},
+                f"{spec.name}_sum": set(spec.labels),
+                f"{spec.name}_count": set(spec.labels),
+            }
     for rule in rules(root, "alerts.yml"):
         if "record" in rule:
             found[rule["record"]] = set().union(*(found[name] for name in metrics_in(rule["expr"])))

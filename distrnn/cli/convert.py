@@ -1,10 +1,11 @@
 """`distrnn convert`: a published model in a form that other programs load."""
 
 import os
+import sys
 import tempfile
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +16,9 @@ from distrnn.cli.registries import open_registry
 from distrnn.cli.versions import named
 from distrnn.errors import UsageError
 
+if TYPE_CHECKING:
+    from distrnn.client import LoadedModel
+
 
 class Target(StrEnum):
     """What `convert --to` takes."""
@@ -22,6 +26,7 @@ class Target(StrEnum):
     SAVED_MODEL = "saved-model"
     ONNX = "onnx"
     NPZ = "npz"
+    WORD2VEC = "word2vec"
 
 
 EXTRAS = {Target.SAVED_MODEL: "train", Target.ONNX: "export"}
@@ -33,7 +38,8 @@ def convert(
         Target,
         typer.Option(
             "--to",
-            help="saved-model: a classifier for TensorFlow Serving, from raw strings; onnx: from token ids; npz: plain NumPy arrays.",
+            help="saved-model: a classifier for TensorFlow Serving, from raw strings; onnx: from token ids; npz: plain NumPy "
+            "arrays; word2vec: the vectors of the words, as word2vec's text (vectors.txt).",
             show_default=False,
         ),
     ],
@@ -66,7 +72,9 @@ def convert(
         with tempfile.TemporaryDirectory(prefix=".distrnn-convert-", dir=target.parent) as temporary:
             made = Path(temporary, "made")
             made.mkdir()
-            if to is Target.ONNX:
+            if to is Target.WORD2VEC:
+                _write_vectors(model, made)
+            elif to is Target.ONNX:
                 from distrnn.conversion.convert import write_onnx
 
                 apart = write_onnx(model, pulled, made)
@@ -80,3 +88,12 @@ def convert(
     document = {"version": named(version), "form": str(to), "path": str(target.absolute()), "largest_difference": apart}
     shown = None if apart is None else f"{apart:.2g} at most from the model's own probabilities"
     out.result(document, Fields({"model": str(version), "form": str(to), "folder": str(target.absolute()), "checked": shown}))
+
+
+def _write_vectors(model: "LoadedModel", folder: Path) -> None:
+    from distrnn.data.vector_text import write_vectors
+    from distrnn.embeddings import ModelVectors
+
+    vectors = ModelVectors(model)
+    words, matrix = vectors.most_frequent(sys.maxsize)
+    write_vectors(folder / "vectors.txt", words, matrix)

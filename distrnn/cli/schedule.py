@@ -233,7 +233,7 @@ def _around(
 
     kept = open_registry(registry, lock)
     kept.check_races()
-    executor = ThreadPoolExecutor(WORKERS, thread_name_prefix="schedule")
+    executor, closing = ThreadPoolExecutor(WORKERS, thread_name_prefix="schedule"), threading.Event()
 
     def tell(webhook: Webhook, entry: "Entry") -> None:
         try:
@@ -245,9 +245,9 @@ def _around(
         notify = one.loaded.workflow.notify
         url = (notify.url if notify else None) or os.environ.get(URL)
         if notify is not None and url and entry.outcome in notify.outcomes:
-            executor.submit(tell, Webhook(url, os.environ.get(SECRET)), entry)
+            executor.submit(tell, Webhook(url, os.environ.get(SECRET), sleep=closing.wait), entry)
 
-    with executor:
+    try:
         yield Around(
             book=Book(kept.store),
             runner=Processes(address=address, options=words),
@@ -260,6 +260,9 @@ def _around(
             say=out.note,
             force=force,
         )
+    finally:
+        closing.set()  # whoever waits to tell a webhook again does so now
+        executor.shutdown()
 
 
 @contextmanager

@@ -165,7 +165,8 @@ def _positions(history: Sequence[Mapping[str, Any]]) -> Picture:
         axes.set_xlabel("tokens of the window read")
         axes.set_ylabel("nats")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
-        axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=4, frameon=False, borderaxespad=0.1, borderpad=0.2, labelcolor=INK)
+        close = {"handlelength": 1.2, "handletextpad": 0.4, "columnspacing": 1.0, "borderaxespad": 0.1, "borderpad": 0.2}
+        axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=4, frameon=False, labelcolor=INK, **close)
 
     ends = [(place, rows[0]["position_losses"][place], rows[-1]["position_losses"][place]) for place in (0, len(positions) - 1)]
     told = "; ".join(f"after {place + 1} from {wording.number(then)} to {wording.number(now)}" for place, then, now in ends)

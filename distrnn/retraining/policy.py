@@ -93,9 +93,9 @@ def outcome_of(exit_code: int, result: Mapping[str, Any] | None) -> Outcome:
     """How a run ended, in the words of the history."""
     if exit_code == REFUSED:
         return "refused"
-    if exit_code != 0 or result is None:
+    if exit_code != 0:
         return "failed"
-    return "promoted" if (result.get("promotion") or {}).get("decision") == "promoted" else "finished"
+    return "promoted" if ((result or {}).get("promotion") or {}).get("decision") == "promoted" else "finished"
 
 
 def retry_wait(exit_code: int, attempt: int, retries: Retries) -> timedelta | None:

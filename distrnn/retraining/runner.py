@@ -7,6 +7,7 @@ document that `--json` prints. A run goes on where its last attempt stopped; one
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -138,20 +139,24 @@ class Process:
     """A command that prints one JSON document, in a process group of its own."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        self._ended: Ended | None = None
         self._output = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
-            command, stdout=self._output, stdin=subprocess.DEVNULL, env={**os.environ, **environment}, start_new_session=True
+            [*dies_with_us(), *command],
+            stdout=self._output,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, **environment},
+            start_new_session=True,
         )
 
     def poll(self) -> Ended | None:
         """How it ended; None while it has not."""
         code = self._process.poll()
-        if code is None:
-            return None
-        self._output.seek(0)
-        document = _parse(self._output.read())
-        self._output.close()
-        return ended(code, document)
+        if code is not None and self._ended is None:
+            self._output.seek(0)
+            self._ended = ended(code, _parse(self._output.read()))
+            self._output.close()
+        return self._ended
 
     def stop(self) -> None:
         """SIGTERM, so that a checkpoint is written; SIGKILL for the whole group if that takes too long."""
@@ -163,6 +168,12 @@ class Process:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+        self.poll()
+
+
+def dies_with_us() -> list[str]:
+    """What lets a process be told to end when this one is killed, where the system has it; a fence keeps it from publishing in any case."""
+    return ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
 
 
 def ended(exit_code: int, document: dict[str, Any] | None) -> Ended:

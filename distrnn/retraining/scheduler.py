@@ -118,8 +118,8 @@ class Scheduler:
         for scheduled in self._scheduled:
             try:
                 self._step(scheduled, self._around.clock())
-            except DistrnnError as error:
-                self._around.say(f"{scheduled.name}: {error.message}")
+            except (DistrnnError, OSError) as error:
+                self._around.say(f"{scheduled.name}: {error}")
                 self._look_at[scheduled.name] = self._around.clock() + LOOK_EVERY
 
     def shut_down(self) -> None:
@@ -193,10 +193,8 @@ class Scheduler:
             self._renew(scheduled, active, now)
             return
         if (error := check.exception()) is not None:
-            if not isinstance(error, DistrnnError | OSError):
-                raise error
-            code, message = (error.exit_code, error.message) if isinstance(error, DistrnnError) else (1, str(error))
-            self._conclude(scheduled, active, "failed", now, exit_code=code, error=message)
+            known = error if isinstance(error, DistrnnError) else DistrnnError(f"internal error: {type(error).__name__}: {error}")
+            self._conclude(scheduled, active, "failed", now, exit_code=known.exit_code, error=known.message)
             return
         inputs = check.result()
         verdict = policy.judge(inputs, active.held.state.inputs, force=self._around.force)

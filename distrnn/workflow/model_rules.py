@@ -31,7 +31,7 @@ def model_problems(workflow: Workflow) -> Iterator[Problem]:
     """Every rule about `model` that `workflow` breaks."""
     model = workflow.model
     if isinstance(model, LanguageModel):
-        yield from _language(model)
+        yield from _language(workflow, model)
     if not isinstance(model, ClassifierModel):
         return
     for key, (types, lack) in USES.items():
@@ -111,7 +111,7 @@ def _pretrained(workflow: Workflow, model: ClassifierModel) -> Iterator[Problem]
         yield Problem("model.constraints.embeddings", expected, show(bound.model_dump(exclude_none=True)))
 
 
-def _language(model: LanguageModel) -> Iterator[Problem]:
+def _language(workflow: Workflow, model: LanguageModel) -> Iterator[Problem]:
     """Of a language model."""
     if model.type == "dense":
         if model.stateful:
@@ -122,6 +122,8 @@ def _language(model: LanguageModel) -> Iterator[Problem]:
             if value := getattr(model, key):
                 yield Problem(f"model.{key}", f"nothing for model.type dense, {NO_CELL}", show(value))
     if model.embedding_dim is None:
+        if workflow.data.tokenizer.level == "word":
+            yield Problem("model.embedding_dim", "a number for words, of which there are too many for one-hot vectors", show(None))
         if model.embedding_normalization not in (None, "none"):
             expected = "none without an embedding (model.embedding_dim null)"
             yield Problem("model.embedding_normalization", expected, show(model.embedding_normalization))

@@ -1,7 +1,7 @@
 """Keep what the manifests of this project need of the Kubernetes schema, without its descriptions.
 
-    pip install kubernetes-validate==1.37.0
-    python infra/schemas/trim.py > infra/schemas/kubernetes.json
+pip install kubernetes-validate==1.37.0
+python infra/schemas/trim.py > infra/schemas/kubernetes.json
 """
 
 import json
@@ -55,8 +55,8 @@ def main() -> None:
     definitions = document.get("$defs") or document["definitions"]
     roots = [*KINDS.values(), "io.k8s.api.core.v1.PodTemplateSpec"]
     kinds = {kind: {"$ref": f"#/$defs/{name}"} for kind, name in KINDS.items()}
-    json.dump({"kinds": kinds, "$defs": needed(definitions, roots)}, sys.stdout, indent=1, sort_keys=True)
-    sys.stdout.write("\n")
+    lines = [f"{json.dumps(name)}: {json.dumps(one, sort_keys=True)}" for name, one in needed(definitions, roots).items()]
+    sys.stdout.write(f'{{"kinds": {json.dumps(kinds)},\n"$defs": {{\n' + ",\n".join(lines) + "\n}}\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The files of infra/ hold for the schemas of those who read them, say how they were checked, hold no secrets, and speak to the real CLI."""
+"""The files of infra/ hold for the schemas of those who read them, say how they were checked, hold no secrets, and speak to our CLI."""
 
 import json
 import re
@@ -8,39 +8,18 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
-from referencing import Registry
-from referencing.jsonschema import DRAFT202012
 
 from command_lines import parse
 from distrnn.workflow import load_workflow
+from infra_schemas import complaints, schema_of
 
 REPO = Path(__file__).resolve().parents[2]
 MANIFESTS = sorted((REPO / "infra/kubernetes").glob("*.yaml"))
 STRUCTURED = sorted(file for suffix in ("yaml", "yml", "json") for file in (REPO / "infra").rglob(f"*.{suffix}"))
-TOLD = [
-    file
-    for file in sorted((REPO / "infra").rglob("*"))
-    if file.suffix in (".yaml", ".yml", ".sh") or (file.name == "Dockerfile" and not file.name.endswith("_test.yml"))
-]
+TOLD = [file for file in sorted((REPO / "infra").rglob("*")) if file.suffix in (".yaml", ".yml", ".sh") or file.name == "Dockerfile"]
+TOLD = [file for file in TOLD if not file.name.endswith("_test.yml")]
 WORKFLOWS = "/opt/distrnn/workflows/"
-BY_GROUP = {"ray.io/v1": "kuberay", "monitoring.coreos.com/v1": "prometheus-operator"}
 SECRET_NAMES = re.compile(r"(?i)(secret|password|token|_key)$")
-
-
-def schema_of(name):
-    return json.loads((REPO / "infra/schemas" / f"{name}.json").read_text(encoding="utf-8"))
-
-
-def complaints(manifest):
-    """What the schema of its kind has against a manifest."""
-    name = BY_GROUP.get(manifest["apiVersion"], "kubernetes")
-    resources = [
-        (uri, DRAFT202012.create_resource(schema_of(Path(uri).stem))) for uri in ("kubernetes.json", "kuberay.json", "prometheus-operator.json")
-    ]
-    registry = Registry().with_resources(resources)
-    schema = {"$ref": f"{name}.json#/kinds/{manifest['kind']}"}
-    errors = jsonschema.Draft202012Validator(schema, registry=registry).iter_errors(manifest)
-    return [f"{'.'.join(map(str, error.absolute_path))}: {error.message}" for error in errors]
 
 
 def documents(file):
@@ -98,9 +77,8 @@ def test_file_is_valid_yaml_or_json(file):
 
 @pytest.mark.parametrize("file", TOLD, ids=lambda file: str(file.relative_to(REPO / "infra")))
 def test_file_says_whether_it_was_run_as_it_is(file):
-    if not file.name.endswith("_test.yml") and file.name != "recording.yml":
-        head = "".join(line for line in file.read_text(encoding="utf-8").splitlines(keepends=True)[:20] if line.startswith("#"))
-        assert re.search(r"# Run as it is: (yes|no)\b", head)
+    head = "".join(line for line in file.read_text(encoding="utf-8").splitlines(keepends=True)[:20] if line.startswith("#"))
+    assert re.search(r"# Run as it is: (yes|no)\b", head)
 
 
 @pytest.mark.parametrize("file", MANIFESTS, ids=lambda file: file.name)
@@ -169,6 +147,15 @@ def test_nothing_secret_stands_in_a_file():
                     assert value.startswith("${") and re.search(r":[?-]", value), (file.name, path)  # noqa: PT018
 
 
+def test_secrets_of_pods_are_references():
+    given = [
+        env for file in MANIFESTS for one in documents(file) for pod in pods(one) for box in pod["containers"] for env in box.get("env", ())
+    ]
+    secret = [env for env in given if SECRET_NAMES.search(env["name"])]
+    assert {env["name"] for env in secret} == {"RAY_AUTH_TOKEN", "DISTRNN_WEBHOOK_SECRET"}
+    assert all(set(env["valueFrom"]) == {"secretKeyRef"} for env in secret)
+
+
 def test_compose_file_holds_for_the_schema():
     found = yaml.safe_load((REPO / "infra/compose.yaml").read_text(encoding="utf-8"))
     errors = jsonschema.Draft7Validator(schema_of("compose")).iter_errors(found)
@@ -224,3 +211,19 @@ def test_manifests_and_constraints_name_the_same_ray():
     versions = {value for file in MANIFESTS for one in documents(file) for path, value in every(one) if path[-1] == "rayVersion"}
     assert pinned is not None
     assert versions == {pinned[1]}
+
+
+def test_links_of_the_handbook_lead_somewhere():
+    text = (REPO / "infra/OPERATIONS.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)
+    anchors = {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    links = re.findall(r"\]\(([^)]+)\)", text)
+    assert links
+    assert {link for link in links if link.startswith("#")} <= {f"#{anchor}" for anchor in anchors}
+    assert [link for link in links if not link.startswith(("#", "http")) and not (REPO / "infra" / link).exists()] == []
+
+
+def test_files_that_a_file_says_it_is_checked_by_exist():
+    named = {name for file in TOLD for name in re.findall(r"tests/[\w/]+\.py", file.read_text(encoding="utf-8"))}
+    assert named
+    assert [name for name in sorted(named) if not (REPO / name).exists()] == []

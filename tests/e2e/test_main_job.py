@@ -98,6 +98,13 @@ def test_the_model_beats_chance_and_is_promoted(classifier: Finished) -> None:
     assert (classifier.document["version"]["name"], classifier.document["version"]["number"]) == ("imdb-lstm", 1)
 
 
+def test_the_version_carries_the_curves_of_its_run(
+    classifier: Finished, fresh: dict[str, str], distrnn_command: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    shown = result_of(distrnn_command("models", "show", "imdb-lstm@v1", "--json", env=fresh))
+    assert shown["metadata"]["history"] == classifier.document["history"]
+
+
 def test_a_stranger_gets_the_figures_that_the_run_reported(
     classifier: Finished, fresh: dict[str, str], client: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:

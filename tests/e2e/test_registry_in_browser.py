@@ -73,12 +73,12 @@ def test_hostile_text_is_shown_as_it_is(window, running):
 def test_from_the_list_to_a_comparison(window, running):
     open_page(window, running, "/")
     assert "2 models" in window.text("header")
-    window.click("tbody a[href='/models/reviews']")
+    window.follow("tbody a[href='/models/reviews']")
     assert "3 versions published" in window.text("header")
     assert window.script("document.querySelectorAll('svg circle').length") == 3
     window.click("input[name=left][value='reviews@v1']")
     window.click("input[name=right][value='reviews@v2']")
-    window.click("form.compare button")
+    window.follow("form.compare button")
     assert parse_qs(urlsplit(window.url).query) == {"left": ["reviews@v1"], "right": ["reviews@v2"]}
     row = window.text("tbody tr")
     assert row == "Accuracy 0.9100 0.9400 +0.03000 better"
@@ -97,7 +97,7 @@ def test_a_version_shows_its_curves_and_where_it_comes_from(window, running, for
 def test_a_text_is_judged(window, running):
     open_page(window, running, "/models/reviews/v1")
     window.type("textarea", f"a good film {HOSTILE}")
-    window.click("#try button")
+    window.follow("#try button")
     assert window.script("document.querySelector('textarea').value") == f"a good film {HOSTILE}"
     assert window.script("document.querySelectorAll('.answer .bar').length") == 2
     assert window.text(".answer strong") in ("negative", "positive")
@@ -108,7 +108,7 @@ def test_a_language_model_writes(window, running):
     open_page(window, running, "/models/text/v1")
     window.type("textarea", "a cab")
     window.type("#length", "30")
-    window.click("#try button")
+    window.follow("#try button")
     assert len(window.script("document.querySelector('.written').textContent")) == 5 + 30
 
 
@@ -120,7 +120,8 @@ def test_the_keyboard_alone_is_enough(window, running):
         window.press("tab")
         if "<textarea" in window.focused():
             break
-    window.press(*"bad", "tab", "enter")
+    window.press(*"bad", "tab")
+    window.follow(None, "enter")
     assert window.text(".answer strong") in ("negative", "positive")
     assert window.script("document.querySelector('textarea').value") == "bad"
 

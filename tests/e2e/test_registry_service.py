@@ -237,6 +237,7 @@ def test_every_write_is_refused(running, tmp_path):
         lambda: store.compare_and_swap("a", b"", None),
         lambda: store.put_file("a", tmp_path / "file"),
         lambda: store.delete("a"),
+        lambda: Registry(running.url).check_publish("mine"),
     ]
     for write in writes:
         with pytest.raises(AccessError, match=r"is a registry service, which can be read only"):

@@ -20,6 +20,7 @@ from fixtures_processes import Command
 from fixtures_s3 import S3Server
 from fixtures_training_cluster import Bucket
 from fixtures_training_jobs import JobNodes
+from fixtures_training_runs import end_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -124,7 +125,7 @@ def test_a_run_that_its_schedule_has_given_up_publishes_nothing(
 ) -> None:
     monkeypatch.setenv(FENCE, "reviews:7")
     command = start_command("run", write().loaded.file)
-    assert command.end() == 6, command.stderr
+    assert end_of(command) == 6, command.stderr
     assert command.stderr.splitlines()[-1] == (
         "error: the schedule of reviews has given up this run (its number is 7, the newest one None), so nothing is published. "
         "See: distrnn schedule history reviews"

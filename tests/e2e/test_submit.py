@@ -151,12 +151,12 @@ def test_the_doctor_looks_at_every_node(bucket: Bucket, job_nodes: JobNodes) -> 
     done = distrnn("doctor", "--address", job_nodes.url, "--json")
     assert done.returncode == 0, done.stdout
     nodes = json.loads(done.stdout)["nodes"]
-    assert [(node["node"], node["problems"]) for node in nodes] == [("127.0.0.1", [])] * 2
+    assert [node["problems"] for node in nodes] == [[], []]
     assert [job for job in json.loads(distrnn("jobs", "list", "--json").stdout) if "doctor" in job["run_id"]] == []
     bucket.make_read_only()
     done = distrnn("doctor", "--address", job_nodes.url)
     assert done.returncode == 1
-    assert f"127.0.0.1: registry: {bucket.registry}" in done.stdout
+    assert f"{nodes[1]['node']}: registry: {bucket.registry}" in done.stdout
     assert bucket.written_after(0.0, "_doctor/") == []
 
 

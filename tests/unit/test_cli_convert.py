@@ -37,6 +37,16 @@ def test_onnx_of_a_classifier_takes_rows_of_ids(cli, published, tmp_path):
     np.testing.assert_allclose(found[:, 0], model.predict(["a good film", "bad"]), atol=1e-6)
 
 
+def test_word2vec_is_the_vectors_of_the_words(cli, published, tmp_path):
+    cli("convert", "reviews", "--to", "word2vec", "--dest", "out")
+    first, *lines = (tmp_path / "out" / "vectors.txt").read_text(encoding="utf-8").splitlines()
+    model = load_model("reviews", published)
+    assert first == f"{len(lines)} {model.network.embeddings.shape[1]}"
+    assert [line.split()[0] for line in lines] == list(model.preprocessing.vocabulary.tokens)
+    found = np.array([line.split()[1:] for line in lines], np.float32)
+    np.testing.assert_array_equal(found, model.network.embeddings[3:])
+
+
 def test_convert_as_text_says_how_close_it_is(cli, published):
     lines = dict(line.split(maxsplit=1) for line in cli("convert", "reviews", "--to", "onnx", "--dest", "out").stdout.splitlines())
     assert lines["form"] == "onnx"
@@ -54,7 +64,7 @@ def test_an_empty_folder_is_filled_and_another_one_is_left_alone(cli, published,
 def test_a_form_nobody_knows(cli, published):
     done = cli("convert", "reviews", "--to", "pickle")
     assert done.exit_code == 2
-    assert "'pickle' is not one of 'saved-model', 'onnx', 'npz'" in done.stderr
+    assert "'pickle' is not one of 'saved-model', 'onnx', 'npz', 'word2vec'" in done.stderr
 
 
 def test_a_missing_extra_is_named(cli, published, monkeypatch):

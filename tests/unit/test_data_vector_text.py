@@ -33,5 +33,5 @@ def test_the_file_is_text_that_a_person_can_read(tmp_path):
 def test_words_with_spaces_are_refused_and_nothing_is_left(tmp_path):
     with pytest.raises(UsageError) as caught:
         write_vectors(tmp_path / "v.txt", ["a", "of a"], np.zeros((2, 2), np.float32))
-    assert str(caught.value) == "word2vec's text format needs words without spaces. Received: 'of a'"
+    assert str(caught.value) == "word2vec's text format needs words without spaces and line ends. Received: 'of a'"
     assert list(tmp_path.iterdir()) == []

@@ -1,7 +1,10 @@
 """The command line of a run, what its end means, and the number that it must still have when it publishes."""
 
+import shutil
+import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -61,7 +64,9 @@ def wait(process):
 
 def test_a_process_is_told_its_number_and_its_document_is_read():
     code = f"import json, os; print(json.dumps({{'run_id': os.environ['{FENCE}']}}))"
-    assert wait(Process([sys.executable, "-c", code], {FENCE: fence_of("reviews", 3)})) == Ended(0, {"run_id": "reviews:3"}, None)
+    process = Process([sys.executable, "-c", code], {FENCE: fence_of("reviews", 3)})
+    assert wait(process) == Ended(0, {"run_id": "reviews:3"}, None)
+    assert process.poll() == Ended(0, {"run_id": "reviews:3"}, None)
 
 
 def test_a_process_that_is_stopped_may_tidy_up():
@@ -70,6 +75,28 @@ def test_a_process_that_is_stopped_may_tidy_up():
     time.sleep(0.5)
     process.stop()
     assert wait(process).exit_code in (143, -15)
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv is not installed")
+def test_a_process_ends_when_its_scheduler_is_killed(tmp_path):
+    child = f"import os, time; open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+    parent = (
+        "import os, sys, time\nfrom pathlib import Path\nfrom distrnn.retraining.runner import Process\n"
+        f"Process([sys.executable, '-c', {child!r}], {{}})\nfile = Path({str(tmp_path / 'pid')!r})\n"
+        "while not (file.exists() and file.read_text()):\n    time.sleep(0.02)\nos.kill(os.getpid(), 9)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", parent], timeout=60).returncode == -9
+    pid, deadline = int((tmp_path / "pid").read_text()), time.monotonic() + 30
+    while _runs(pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def _runs(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 @pytest.fixture

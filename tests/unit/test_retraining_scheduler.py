@@ -222,6 +222,33 @@ def test_data_that_cannot_be_read_is_a_failure(world):
     assert (entry.outcome, entry.error, entry.exit_code, here.runs) == ("failed", "no file at 'reviews.csv'", 3, [])
 
 
+def test_a_store_that_does_not_answer_when_a_run_has_ended_is_asked_again(world):
+    here = world()
+    broken = [True]
+
+    class Flaky(Book):
+        def decide(self, entry):
+            if broken[0]:
+                raise StorageError("no answer")
+            return super().decide(entry)
+
+    here.scheduler("one", Flaky(here.store))
+    here.until("2026-11-01T03:22:00")
+    assert (here.story(), here.said[-1]) == ([], "reviews: no answer")
+    broken[0] = False
+    here.until("2026-11-01T12:00:00")
+    assert (here.story(), len(here.runs)) == (["01 03:00 promoted"], 1)
+
+
+def test_a_fault_of_a_library_is_a_failed_tick_and_no_end_of_the_scheduler(world):
+    here = world()
+    here.look_error = ValueError("not parquet")
+    here.scheduler("one")
+    here.until("2026-11-01T12:00:00")
+    assert here.history()[0].error == "internal error: ValueError: not parquet"
+    assert here.story() == ["01 03:00 failed"] * 3
+
+
 def test_a_refused_gate_is_an_outcome_and_the_same_data_is_not_trained_on_again(world):
     here = world()
     here.exit_codes = [4]

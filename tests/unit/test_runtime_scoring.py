@@ -1,5 +1,6 @@
 """How well a text is foreseen: the sum of its tokens' losses, wherever it is cut, and the passages that stand out."""
 
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 
 from distrnn.client import LanguageModel, load_folder
 from distrnn.errors import DataError, UsageError
-from distrnn.runtime import scoring
+from distrnn.runtime import Network, scoring
+from distrnn.runtime.assemble import load_layers
 from distrnn.runtime.scoring import Surprise, score_lines
 
 Write = Callable[..., Path]
@@ -94,6 +96,17 @@ def test_short_lines_are_taken_together_and_long_ones_cut(model: LanguageModel) 
     assert {line: one.text for line, one in found.items()} == {1: "a\nb\nbad bad bad bad bad \n", 4: "c"}
     cut = model.score("abcd" * 100).passages
     assert sorted(one.text for one in cut) == sorted(["abcd" * 60, "abcd" * 40])
+
+
+def test_a_model_of_windows_sees_the_last_tokens_alone(tiny_language_model: Write) -> None:
+    folder = tiny_language_model()
+    file = folder / "numpy" / "model.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "window": 4}))
+    model = load_folder(folder)
+    ids = np.array(model.preprocessing.vocabulary.encode(TEXT))
+    plain = Network(load_layers(folder / "numpy"))
+    last = [plain.predict(ids[None, max(0, place - 4) : place])[0, -1, ids[place]] for place in range(1, len(ids))]
+    assert model.score(TEXT).total_nats == pytest.approx(-np.log(last).sum(), rel=1e-5)
 
 
 def test_only_so_many_passages_are_kept(model: LanguageModel) -> None:

@@ -11,7 +11,7 @@ from distrnn import Registry
 from distrnn.registry import Rule
 from distrnn.registry.layout import blob_key, version_key
 from distrnn.registry.manifest import sealed
-from distrnn.service import trial
+from distrnn.service import objects, trial
 from fixtures_service import TOKEN
 from manifests import unsealed
 
@@ -200,6 +200,15 @@ def test_keys_are_listed(api):
     after = found(api.get("/api/v1/keys", params={"prefix": "reviews/versions/", "after": version_key("reviews", 1)}))
     assert [entry["key"] for entry in after["entries"]] == [version_key("reviews", 2)]
     assert found(api.get("/api/v1/keys?folders=true"))["folders"] == ["reviews", "text"]
+
+
+def test_keys_come_in_pages(api, monkeypatch):
+    monkeypatch.setattr(objects, "PAGE", 1)
+    asked, pages = "", []
+    while not pages or pages[-1]["more"]:
+        pages.append(found(api.get("/api/v1/keys", params={"prefix": "reviews/versions/", "after": asked})))
+        asked = pages[-1]["entries"][-1]["key"]
+    assert [entry["key"] for page in pages for entry in page["entries"]] == [version_key("reviews", number) for number in (1, 2)]
 
 
 def test_what_is_not_there_is_said_without_the_place_where_the_registry_lies(api, shelf):

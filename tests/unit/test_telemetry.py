@@ -10,10 +10,12 @@ def test_a_text_file_holds_the_values_and_nothing_else(tmp_path):
     telemetry.add("distrnn_workflow_runs_total", workflow="imdb-lstm", outcome="promoted")
     telemetry.write_textfile(tmp_path / "run.prom")
     assert (tmp_path / "run.prom").read_text() == (
-        "# HELP distrnn_workflow_runs_total Runs by how they ended: promoted, refused, finished (there was no gate) or failed.\n"
+        "# HELP distrnn_workflow_runs_total Runs by how they ended: promoted, refused, finished (there was no gate), failed; a "
+        "schedule's ticks also skipped or abandoned.\n"
         "# TYPE distrnn_workflow_runs_total counter\n"
         'distrnn_workflow_runs_total{outcome="promoted",workflow="imdb-lstm"} 1.0\n'
-        "# HELP distrnn_eval_accuracy_ratio Share of held-out examples classified rightly, by candidate, holder, latest or the alias that holds.\n"
+        "# HELP distrnn_eval_accuracy_ratio Share of held-out examples classified rightly, by candidate, holder, latest or the alias that "
+        "holds.\n"
         "# TYPE distrnn_eval_accuracy_ratio gauge\n"
         'distrnn_eval_accuracy_ratio{model="imdb-lstm",role="candidate"} 0.83\n'
     )

@@ -88,3 +88,12 @@ def test_each_dropout_is_random(key):
 )
 def test_a_key_that_means_nothing_is_refused(keys, line):
     assert refusal(**keys) == f"w.yaml: key 'model.{line}"
+
+
+def test_words_are_too_many_for_one_hot_vectors():
+    document = changed(changed(LANGUAGE_MODEL, "data.tokenizer.level", "word"), "model.embedding_dim", None)
+    with pytest.raises(WorkflowError) as caught:
+        validate(document, "w.yaml")
+    assert str(caught.value) == (
+        "w.yaml: key 'model.embedding_dim': expected a number for words, of which there are too many for one-hot vectors. Received: null"
+    )

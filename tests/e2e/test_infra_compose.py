@@ -1,0 +1,207 @@
+"""The compose file's commands as processes of one machine: store, bucket, registry service, scheduler, and Prometheus beside them."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from fixtures_s3 import free_ports
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+GIVEN = {
+    "AWS_ACCESS_KEY_ID": "compose",
+    "AWS_SECRET_ACCESS_KEY": "composed-for-a-test",
+    "RAY_AUTH_TOKEN": "a-token-of-a-test",
+    "GRAFANA_PASSWORD": "unused",
+    "REVIEWS": "s3://distrnn/data/imdb",
+}
+PORTS = ("7480", "8080", "9108", "9090", "17301")
+CEPH = ("ceph", "ceph-mon", "ceph-osd", "radosgw", "radosgw-admin", "monmaptool")
+PATIENCE_S = 240.0
+_VARIABLE = re.compile(r"\$\{(\w+)(?::([?-])([^}]*))?\}")
+
+
+def filled(text: str) -> str:
+    """A text with its variables replaced, as Compose does it."""
+
+    def value(match: re.Match[str]) -> str:
+        if match[2] == "-":
+            return GIVEN.get(match[1]) or match[3]
+        return GIVEN[match[1]]
+
+    return _VARIABLE.sub(value, text)
+
+
+@dataclass
+class Stack:
+    """The services that run, on ports of their own."""
+
+    repo_root: Path
+    folder: Path
+    ports: dict[str, str]
+    running: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+
+    def local(self, text: str) -> str:
+        """The same on this machine: names of containers, the image's workflows, ports."""
+        text = filled(str(text)).replace("/opt/distrnn/workflows", str(self.repo_root / "workflows"))
+        text = text.replace("0.0.0.0", "127.0.0.1")  # noqa: S104
+        text = re.sub(r"//(store|registry|ray-head)\b", "//127.0.0.1", text)
+        return re.sub(r"\b(\d{4,5})\b", lambda match: self.ports.get(match[1], match[1]), text)
+
+    def service(self, name: str) -> dict[str, Any]:
+        """What the compose file says of a service."""
+        found: dict[str, Any] = yaml.safe_load((self.repo_root / "infra/compose.yaml").read_text())["services"][name]
+        return found
+
+    def environment(self, name: str) -> dict[str, str]:
+        """A service's environment, with a home of its own."""
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "DISTRNN_", "RAY_"))}
+        said = {key: self.local(value) for key, value in self.service(name)["environment"].items()}
+        return {**kept, **said, "DISTRNN_HOME": str(self.folder / name), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+
+    def start(self, name: str, command: list[str], environment: dict[str, str]) -> None:
+        """Start a process; its output is in a file of its name."""
+        with (self.folder / f"{name}.txt").open("ab") as log:
+            self.running[name] = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
+
+    def stop(self, name: str) -> int:
+        """SIGTERM, as `docker stop` sends it."""
+        process = self.running.pop(name)
+        process.terminate()
+        return process.wait(60)
+
+    def stop_all(self) -> None:
+        """What still runs at the end, the newest first."""
+        for name in reversed(list(self.running)):
+            self.stop(name)
+
+    def said(self, name: str) -> str:
+        """What a process has printed."""
+        return (self.folder / f"{name}.txt").read_text(errors="replace")
+
+    def wait(self, name: str, ready: Callable[[], Any]) -> Any:
+        """Wait until something is so, for as long as the process lives."""
+        until = time.monotonic() + PATIENCE_S
+        while not (found := ready()):
+            assert self.running[name].poll() is None, self.said(name)[-3000:]
+            assert time.monotonic() < until, self.said(name)[-3000:]
+            time.sleep(0.3)
+        return found
+
+    def get(self, port: str, path: str) -> str:
+        """The answer of a service at a port of the compose file; '' where there is none."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[port]}{path}", timeout=20) as answer:
+                return str(answer.read().decode())
+        except (urllib.error.URLError, OSError):
+            return ""
+
+    def start_store(self) -> None:
+        """The store's container has one command, of its Dockerfile."""
+        (self.folder / "store.txt").write_text("")
+        own = {"STORE_FOLDER": str(self.folder / "store"), "STORE_ADDRESS": "127.0.0.1", "STORE_BYTES": str(4 << 30)}
+        own |= {"STORE_PORT": self.ports["7480"], "STORE_MONITOR_PORT": self.ports["17301"]}
+        self.start("store", ["bash", str(self.repo_root / "infra/store/start.sh")], {**self.environment("store"), **own})
+        self.wait("store", lambda: "the store answers at" in self.said("store"))
+
+    def run(self, *words: str) -> Any:
+        """`distrnn … --json` where the registry service is."""
+        done = subprocess.run(
+            [sys.executable, "-m", "distrnn", *words, "--json"],
+            env=self.environment("registry"),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def stack(repo_root: Path, tmp_path_factory: pytest.TempPathFactory, require_server: Callable[..., None]) -> Iterator[Stack]:
+    """Store, bucket, registry service and scheduler, started in the order of the compose file."""
+    require_server(not [program for program in CEPH if shutil.which(program) is None], "Ceph RGW")
+    folder = tmp_path_factory.mktemp("compose")
+    ports = free_ports(len(PORTS))
+    made = Stack(repo_root, folder, dict(zip(PORTS, map(str, ports), strict=True)))
+    with ExitStack() as cleanup:
+        cleanup.callback(made.stop_all)
+        made.start_store()
+        for _ in range(2):  # the second time it is there
+            command = [made.local(word) for word in made.service("bucket")["command"]]
+            done = subprocess.run(
+                [sys.executable, *command[1:]], env=made.environment("bucket"), capture_output=True, text=True, check=False
+            )
+            assert done.returncode == 0, done.stderr
+        for name in ("registry", "scheduler"):
+            command = [made.local(word) for word in made.service(name)["command"]]
+            made.start(name, [sys.executable, "-m", *command], made.environment(name))
+        made.wait("registry", lambda: made.get("8080", "/readyz"))
+        made.wait("scheduler", lambda: "Scheduling" in made.said("scheduler"))
+        yield made
+
+
+@pytest.mark.parametrize("name", ["registry", "scheduler"])
+def test_health_checks_succeed(stack: Stack, name: str) -> None:
+    test = [stack.local(word) for word in stack.service(name)["healthcheck"]["test"][1:]]
+    stack.wait(name, lambda: not subprocess.run([sys.executable, *test[1:]], env=stack.environment(name), capture_output=True).returncode)
+
+
+def test_store_lets_one_of_several_writers_win(stack: Stack) -> None:
+    place = stack.run("doctor", "--registry", "s3://distrnn/models", "--storage", "s3://distrnn/storage")["places"]["registry"]
+    assert (place["usable"], place["create_if_absent"], place["compare_and_swap"]) == (True, True, True)
+
+
+def test_scheduler_schedules_what_the_file_says_and_tells_the_registry(stack: Stack) -> None:
+    assert "Scheduling imdb-lstm-weekly in s3://distrnn/models" in stack.said("scheduler")
+    (found,) = stack.wait("scheduler", lambda: stack.run("schedule", "list"))
+    assert (found["workflow"], found["cron"], found["timezone"]) == ("imdb-lstm-weekly", "0 3 * * 1", "Europe/Berlin")
+
+
+def test_prometheus_has_both(stack: Stack, require_server: Callable[..., None]) -> None:
+    require_server(shutil.which("prometheus") is not None, "prometheus")
+    folder = stack.folder / "prometheus"
+    shutil.copytree(stack.repo_root / "infra/prometheus", folder)
+    configuration = folder / "prometheus.yml"
+    configuration.write_text(stack.local(configuration.read_text().replace("interval: 15s", "interval: 1s").replace("1m", "1s")))
+    command = ["prometheus", f"--config.file={configuration}", f"--storage.tsdb.path={stack.folder}/tsdb"]
+    stack.start("prometheus", [*command, f"--web.listen-address=127.0.0.1:{stack.ports['9090']}"], dict(os.environ))
+
+    def value(expression: str) -> str | None:
+        answer = stack.get("9090", f"/api/v1/query?{urllib.parse.urlencode({'query': expression})}")
+        found = json.loads(answer)["data"]["result"] if answer else []
+        return found[0]["value"][1] if found else None
+
+    stack.wait("prometheus", lambda: value("distrnn_registry_models"))
+    assert value('up{job="distrnn-registry"}') == "1"
+    stack.wait("prometheus", lambda: value('up{job="distrnn-schedule"}') == "1")
+    groups = json.loads(stack.get("9090", "/api/v1/rules"))["data"]["groups"]
+    wrong = [rule["name"] for group in groups for rule in group["rules"] if rule["health"] == "err"]
+    assert (len(groups), wrong) == (4, [])
+
+
+def test_what_was_stored_is_there_after_the_store_was_started_again(stack: Stack) -> None:
+    before = stack.run("schedule", "list")
+    assert stack.stop("store") == 0
+    stack.start_store()
+    stack.wait("registry", lambda: stack.get("8080", "/readyz"))
+    assert [found["workflow"] for found in stack.run("schedule", "list")] == [found["workflow"] for found in before]
+
+
+def test_services_end_in_good_order(stack: Stack) -> None:
+    assert stack.stop("registry") == 0
+    assert stack.stop("scheduler") in (0, 143)
