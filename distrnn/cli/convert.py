@@ -1,8 +1,10 @@
 """`distrnn convert`: a published model in a form that other programs load."""
 
+import contextlib
 import os
 import sys
 import tempfile
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -79,15 +81,35 @@ def convert(
 
                 apart = write_onnx(model, pulled, made)
             else:
-                from distrnn.training.saved_model import check_convertible, write_saved_model
-
-                check_convertible(model.preprocessing)
-                keras_file = source.pull(version, form="keras") / "keras" / "model.keras"
-                apart = write_saved_model(model, keras_file, made)
+                apart = _write_saved_model(model, lambda: source.pull(version, form="keras") / "keras" / "model.keras", made)
             os.replace(made, target)
     document = {"version": named(version), "form": str(to), "path": str(target.absolute()), "largest_difference": apart}
     shown = None if apart is None else f"{apart:.2g} at most from the model's own probabilities"
     out.result(document, Fields({"model": str(version), "form": str(to), "folder": str(target.absolute()), "checked": shown}))
+
+
+def _write_saved_model(model: "LoadedModel", keras_file: Callable[[], Path], folder: Path) -> float:
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    with _silenced():
+        from distrnn.training.saved_model import check_convertible, write_saved_model
+
+        check_convertible(model.preprocessing)
+        return write_saved_model(model, keras_file(), folder)
+
+
+@contextlib.contextmanager
+def _silenced() -> Iterator[None]:
+    """Nothing on stderr meanwhile: what TensorFlow's C++ has to say while it is loaded goes to the file descriptor itself."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _write_vectors(model: "LoadedModel", folder: Path) -> None:

@@ -167,8 +167,8 @@ class LanguageModel(Section):
     output_dropout: Fraction = Field(0.0, description="Share of the inputs of the output layer dropped while training.")
     sampled_softmax: Count | None = Field(
         None,
-        description="Compute the training loss among the true token and so many drawn ones, for a vocabulary of many thousands; training loss "
-        "and accuracy are then among those, validation and test figures among all tokens. Default: all tokens.",
+        description="Compute the training loss among the true token and so many drawn ones, for a vocabulary of many thousands; training "
+        "loss and accuracy are then among those, validation and test figures among all tokens. Default: all tokens.",
     )
     initializers: Initializers = Field(default_factory=lambda: Initializers(), description="How the weights begin.")
 

@@ -156,7 +156,8 @@ def test_the_doctor_looks_at_every_node(bucket: Bucket, job_nodes: JobNodes) -> 
     bucket.make_read_only()
     done = distrnn("doctor", "--address", job_nodes.url)
     assert done.returncode == 1
-    assert f"{nodes[1]['node']}: registry: {bucket.registry}" in done.stdout
+    told = [line for line in done.stdout.splitlines() if line.startswith(f"{nodes[1]['node']}: registry: ")]
+    assert [f" refuses access to {bucket.registry}/_doctor/" in line for line in told] == [True, True]
     assert bucket.written_after(0.0, "_doctor/") == []
 
 

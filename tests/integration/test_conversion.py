@@ -1,5 +1,6 @@
 """Converted models say what Keras says: ONNX run by onnxruntime, a SavedModel asked with raw strings through its serving signature."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,15 @@ import onnxruntime
 import pytest
 import tensorflow as tf
 
+from distrnn import Registry
 from distrnn.client import load_folder
 from distrnn.conversion.convert import write_onnx
+from distrnn.errors import UsageError
 from distrnn.models import build_classifier, build_language_model
 from distrnn.runtime import Preprocessing
 from distrnn.text import TokenizerSpec, Vocabulary
 from distrnn.training.export import export
-from distrnn.training.saved_model import SIGNATURE, write_saved_model
+from distrnn.training.saved_model import SIGNATURE, check_convertible, write_saved_model
 from distrnn.workflow import ClassifierModel, LanguageModel
 
 pytestmark = [
@@ -54,9 +57,9 @@ def classifier(
 KINDS = [
     {"type": "lstm", "mask_zero": True, "bidirectional": True, "layers": 2, "pooling": "max"},
     {"type": "gru", "padding": "post", "truncating": "post"},
-    {"type": "simple-rnn", "mask_zero": True, "embedding_normalization": "layer"},
+    pytest.param({"type": "simple-rnn", "mask_zero": True, "embedding_normalization": "layer"}, marks=pytest.mark.slow),
     {"type": "conv", "kernel_sizes": [3, 4], "embedding_normalization": "batch"},
-    {"type": "mlp", "units": 7},
+    pytest.param({"type": "mlp", "units": 7}, marks=pytest.mark.slow),
 ]
 
 
@@ -101,9 +104,9 @@ def test_a_language_model_carries_its_state_through_onnx(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("spec", "keys"),
     [
-        (TokenizerSpec("word", "fold", "strip"), {"type": "lstm", "labels": 3}),
+        pytest.param(TokenizerSpec("word", "fold", "strip"), {"type": "lstm", "labels": 3}, marks=pytest.mark.slow),
         (TokenizerSpec("word", "fold", "keep"), {"type": "lstm", "padding": "post", "truncating": "post", "threshold": 0.501}),
-        (TokenizerSpec("word", "keep", "strip"), {"type": "lstm"}),
+        pytest.param(TokenizerSpec("word", "keep", "strip"), {"type": "lstm"}, marks=pytest.mark.slow),
         (TokenizerSpec("word", "fold", "strip", layout="bag"), {"type": "bag", "embedding_dim": None, "padding": "post"}),
         (TokenizerSpec("char", "fold"), {"type": "lstm"}),
     ],
@@ -134,3 +137,35 @@ def test_a_saved_model_lowers_every_character_as_python_does() -> None:
     assert len(other) <= 100
     words = ["ΟΔΟΣ", "ΣΑΣ", "Σ", "ΑΣ.", "İstanbul", "STRASSE ẞ"]
     assert [one.decode() for one in tf.strings.lower(tf.constant(words), encoding="utf-8").numpy()] == [word.lower() for word in words]
+
+
+def test_the_verb_writes_a_saved_model_and_nothing_on_stderr_but_which_model_it_is(tmp_path: Path, cli: Any, capfd: Any) -> None:
+    (tmp_path / "pulled").mkdir()
+    classifier(tmp_path / "pulled")
+    Registry(tmp_path / "home" / "registry").publish("mine", tmp_path / "pulled", metadata={"task": "classifier"})
+    capfd.readouterr()
+    done = cli("convert", "mine", "--to", "saved-model", "--json")
+    document = json.loads(done.stdout)
+    assert capfd.readouterr().err == ""
+    assert document["path"] == str(tmp_path / "mine-v1-saved-model")
+    assert document["largest_difference"] < TOLERANCE
+    served = tf.saved_model.load(document["path"]).signatures[SIGNATURE]
+    assert set(served.structured_outputs) == {"probabilities", "label"}
+
+
+@pytest.mark.parametrize(
+    ("rules", "received"),
+    [
+        (Preprocessing("language-model", Vocabulary("ab", TokenizerSpec("char", "keep"))), None),
+        (Preprocessing("classifier", Vocabulary((), TokenizerSpec("word", "fold", "strip", buckets=8)), ("a", "b"), 4), "hashed tokens"),
+        (Preprocessing("classifier", Vocabulary(WORDS, TokenizerSpec("word", "fold", ngrams=2)), ("a", "b"), 4), "grams of 2 tokens"),
+    ],
+)
+def test_what_a_saved_model_cannot_do(rules: Preprocessing, received: str | None) -> None:
+    with pytest.raises(UsageError) as caught:
+        check_convertible(rules)
+    assert str(caught.value) == (
+        "--to saved-model takes a classifier. Received: language-model. Use --to onnx, whose inputs hold the state, or npz."
+        if received is None
+        else f"--to saved-model takes a model that reads single words or characters. Received: {received}. Use --to onnx or npz."
+    )

@@ -1,6 +1,8 @@
 """`generate`, `score` and `complete` over a registry in a folder."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -138,3 +140,23 @@ def test_a_file_that_is_no_text(cli, published, tmp_path):
     done = cli("score", "text", "bytes")
     message = "error: bytes must be text in UTF-8. Received: line 2 with invalid start byte. Convert it, for instance with iconv."
     assert (done.exit_code, done.stderr.splitlines()[-1]) == (1, message)
+
+
+WATCHED = """
+import os, sys
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        if name == "numpy":
+            print("threads", os.environ.get("OPENBLAS_NUM_THREADS"), file=sys.stderr)
+sys.meta_path.insert(0, Watch())
+os.environ.pop("OPENBLAS_NUM_THREADS", None)
+from distrnn.cli.main import main
+main()
+"""
+
+
+@pytest.mark.parametrize("arguments", [("generate", "text", "--length", "2"), ("score", "text", "-"), ("complete", "text", "a")])
+def test_one_token_at_a_time_is_work_for_one_thread(published, arguments):
+    command = [sys.executable, "-c", WATCHED, *arguments]
+    done = subprocess.run(command, input="a bad cab", capture_output=True, text=True, check=True)
+    assert [line for line in done.stderr.splitlines() if line.startswith("threads")] == ["threads 1"]
