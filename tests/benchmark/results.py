@@ -7,9 +7,11 @@ stopped and started again at any time. Delete an entry of `results.json` to run 
 """
 
 import argparse
+import atexit
 import json
 import os
 import platform
+import shutil
 import statistics
 import subprocess
 import sys
@@ -17,6 +19,7 @@ import tempfile
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -74,6 +77,7 @@ VALIDATION, TRAINING = ("best", "validation_accuracy"), ("train_metrics", "loss"
 VALIDATION_LOSS = ("best", "validation_loss")
 OTHER_END = ("model.padding=post", "model.truncating=post")  # zeros at the end, the first words kept: the lessons' words
 VECTORS, UNLABELLED = "glove/glove.6B.100d.head2604.txt", "imdb/unsupervised.parquet"
+BEGUN = ("model.weights_from=imdb-word2vec", "model.embedding_dim=100")
 FEW = ("data.train_limit=1000", "train.epochs=100", "register.promote.min=0.5")
 WHOLE = ("data.validation_fraction=0", "train.early_stopping=null")
 
@@ -87,6 +91,12 @@ def review(workflow: str, published: str, source: str, minutes: float, *keys: st
 def glove(published: str, source: str, *keys: str) -> Row:
     """A row about 200 reviews and vectors of a file."""
     return replace(review("imdb-glove-200", published, source, 1, *keys), files=(("model.pretrained.path", VECTORS),))
+
+
+def begun(workflow: str, published: str, minutes: float) -> Row:
+    """A row about a network whose embedding begins with vectors learned from the unlabelled reviews."""
+    row = review(workflow, published, "our goal; from vectors of imdb-word2vec", minutes, *BEGUN)
+    return replace(row, before=VECTORS_OF_REVIEWS)
 
 
 def pseudo(workflow: str, *keys: str) -> Row:
@@ -110,6 +120,9 @@ def corpus(workflow: str, published: str, source: str, minutes: float, *, where:
     return Row(workflow, "nietzsche.txt", figure, where, published, source, minutes)
 
 
+VECTORS_OF_REVIEWS = Row(
+    "imdb-word2vec", UNLABELLED, "training loss of a pair of words, nats", TRAINING, "", "no figure: see `distrnn neighbors`", 8
+)
 ROWS = (
     review("imdb-embedding-mlp", "about 0.75", "the embedding lesson, validation", 1, where=VALIDATION),
     review("imdb-embedding-mlp", "about 0.75", "the same, the other end of the review", 1, *OTHER_END, where=VALIDATION),
@@ -131,6 +144,10 @@ ROWS = (
     review("imdb-cnn", "0.89", "our goal", 3),
     review("imdb-cnn-multi", "0.90", "our goal", 5),
     review("imdb-bigru", "0.90", "our goal", 10),
+    VECTORS_OF_REVIEWS,
+    begun("imdb-cnn", "0.89", 5),
+    begun("imdb-cnn-multi", "0.90", 8),
+    begun("imdb-bigru", "0.90", 8),
     glove("0.56", "the GloVe lesson; here only the head of the file, 2,604 words"),
     glove("", "the same, tuned", "model.pretrained.trainable=true"),
     review("imdb-glove-200", "", "the same, learned from scratch", 1, "model.pretrained=null"),
@@ -186,7 +203,7 @@ def run(row: Row, seed: int) -> dict[str, Any]:
     """One run in a home of its own, after the one that it needs; what the table needs of it."""
     with tempfile.TemporaryDirectory() as home:
         if row.before:
-            executed(row.before, seed, home)
+            shutil.copytree(registry_of(row.before, seed), Path(home, "registry"))
         started = time.perf_counter()
         document = executed(row, seed, home)
     minutes = (time.perf_counter() - started) / 60
@@ -205,6 +222,15 @@ def run(row: Row, seed: int) -> dict[str, Any]:
         "machine": f"{os.cpu_count()} cores, {platform.machine()}",
         "versions": {package: metadata.version(package) for package in ("tensorflow", "keras", "ray")},
     }
+
+
+@cache
+def registry_of(row: Row, seed: int) -> Path:
+    """The registry that a row's run has published into; it runs once however many rows need it."""
+    home = tempfile.mkdtemp(prefix="distrnn-results-")
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    executed(row, seed, home)
+    return Path(home, "registry")
 
 
 def executed(row: Row, seed: int, home: str) -> dict[str, Any]:
