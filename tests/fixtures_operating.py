@@ -3,14 +3,14 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,15 @@ import pytest
 import yaml
 
 from distrnn.storage import open_store
+from fixtures_processes import processes
 from fixtures_s3 import S3Server, free_ports
 from fixtures_service import Serving
 from fixtures_training_jobs import JobNodes
 
 PATIENCE_S = 60.0
-RUN_S = 400.0
-RUN_ID = "weekly"
-SETTINGS = ("data.source=parquet", "data.limit=2000", "train.epochs=2", "scaling.workers=2", "register.promote.min=0.6")
+RUN_S = 600.0
+RUN_ID = "mine"
+SETTINGS = ("data.source=parquet", "data.limit=2000", "train.epochs=3", "scaling.workers=2", "register.promote.min=0.6")
 
 
 def fetched(url: str) -> str:
@@ -39,7 +40,7 @@ def fetched(url: str) -> str:
 
 
 class Prometheus:
-    """A real Prometheus as `infra/prometheus/ray.yml` says, but each second, and with the addresses of this chain.
+    """A real Prometheus as `infra/prometheus/ray.yml` has it, but each second, and at the addresses of this chain.
 
     Args:
         folder: for its configuration, its data and its log.
@@ -56,7 +57,7 @@ class Prometheus:
         jobs = {job["job_name"]: job for job in configuration["scrape_configs"]}
         jobs["ray"] |= {"scrape_interval": "1s", "file_sd_configs": [{"files": [str(nodes)]}]}
         jobs["distrnn-registry"]["static_configs"] = [{"targets": [service.removeprefix("http://")]}]
-        configuration["scrape_configs"] = [jobs["ray"], jobs["distrnn-registry"]]
+        configuration["scrape_configs"] = [jobs["ray"], jobs["distrnn-registry"]]  # there is no scheduler here
         (folder / "prometheus.yml").write_text(yaml.safe_dump(configuration))
         self.url, self._log = f"http://127.0.0.1:{port}", folder / "log.txt"
         command = ["prometheus", f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
@@ -64,7 +65,11 @@ class Prometheus:
             self._process = subprocess.Popen([*command, f"--web.listen-address=127.0.0.1:{port}"], stdout=log, stderr=log)
 
     def __enter__(self) -> "Prometheus":
-        self.wait(lambda: fetched(f"{self.url}/-/ready"))
+        try:
+            self.wait(lambda: fetched(f"{self.url}/-/ready"))
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -72,7 +77,7 @@ class Prometheus:
         self._process.wait(30)
 
     def query(self, expression: str) -> list[tuple[dict[str, str], float]]:
-        """Labels and value of each series that the expression has."""
+        """Labels and value of each series of an expression."""
         answer = fetched(f"{self.url}/api/v1/query?{urllib.parse.urlencode({'query': expression})}")
         found = json.loads(answer)["data"]["result"] if answer else []
         return [(series["metric"], float(series["value"][1])) for series in found]
@@ -89,25 +94,34 @@ class Prometheus:
 
 @dataclass(frozen=True)
 class Chain:
-    """What was started, and what `distrnn submit --wait --json` said.
+    """What runs, and the run that was submitted to it.
 
     Attributes:
-        submitted: the process that waited for the run.
+        submitted: what `distrnn submit --wait --json` ended with.
         service: the registry service.
-        prometheus: what scraped it and the nodes.
-        store: URL of the storage root.
+        prometheus: what scrapes it and the nodes.
+        storage: URL of the storage root.
+        registry: URL of the registry behind the service.
     """
 
     submitted: "subprocess.CompletedProcess[str]"
     service: Serving
     prometheus: Prometheus
-    store: str
+    storage: str
+    registry: str
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """What `submit --json` printed."""
+        assert self.submitted.returncode == 0, self.submitted.stderr
+        found: dict[str, Any] = json.loads(self.submitted.stdout)
+        return found
 
     @property
     def result(self) -> dict[str, Any]:
-        """The document of the run."""
-        document: dict[str, Any] = json.loads(self.submitted.stdout)["result"]
-        return document
+        """The record of the run."""
+        found: dict[str, Any] = self.document["result"]
+        return found
 
 
 @pytest.fixture(scope="module")
@@ -121,40 +135,54 @@ def chain(
     require_server: Callable[..., None],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Chain]:
-    """The IMDB workflow on 2,000 reviews, submitted to a head and two workers; this process itself gets no credentials."""
+    """The IMDB workflow on 2,000 reviews of the store, followed to its end on a head and two workers. This process has no credentials."""
     require_server(shutil.which("prometheus") is not None, "prometheus")
     place = rgw_s3.new_url()
+    storage, registry, data = f"{place}/storage", f"{place}/registry", f"{place}/data"
+    with pytest.MonkeyPatch.context() as patch:
+        # Ray hands figures to the endpoint every ten seconds; a test has no time for that
+        patch.setenv("RAY_metrics_report_interval_ms", "1000")
+        nodes: JobNodes = request.getfixturevalue("job_nodes")
+        nodes.join("third")
+        rgw_s3.use(patch)
+        for split in ("train", "test"):
+            open_store(data).put_file(f"{split}.parquet", shared_data / "imdb" / f"{split}.parquet")
     with ExitStack() as stack:
-        with pytest.MonkeyPatch.context() as patch:
-            # Ray hands figures to the endpoint every ten seconds; a test has no time for that
-            patch.setenv("RAY_metrics_report_interval_ms", "1000")
-            rgw_s3.use(patch)
-            nodes: JobNodes = request.getfixturevalue("job_nodes")
-            nodes.join("third")
-            for split in ("train", "test"):
-                open_store(f"{place}/data").put_file(f"{split}.parquet", shared_data / "imdb" / f"{split}.parquet")
-        running = serving(f"{place}/registry", env=rgw_s3.environment)
-        stack.callback(running.stop)
-        found = nodes_file(nodes)
-        prometheus = stack.enter_context(Prometheus(tmp_path_factory.mktemp("prometheus"), repo_root / "infra/prometheus", found, running.url))
-        settings = [word for text in (*SETTINGS, f"data.path={place}/data") for word in ("--set", text)]
-        begun = time.monotonic()
+        stack.callback(end, nodes)
+        service = serving(registry, "--metrics-age", "1", env=rgw_s3.environment)
+        stack.callback(service.stop)
+        folder = tmp_path_factory.mktemp("prometheus")
+        prometheus = stack.enter_context(Prometheus(folder, repo_root / "infra/prometheus", nodes_file(nodes), service.url))
+        settings = [word for text in (*SETTINGS, f"data.path={data}") for word in ("--set", text)]
+        where = ("--address", nodes.url, "--registry", registry)
         submitted = distrnn_command(
-            *("submit", str(repo_root / "workflows/imdb-lstm.yaml"), *settings, "--address", nodes.url, "--registry", f"{place}/registry"),
-            *("--run-id", RUN_ID, "--wait", "--json"),
-            env={**rgw_s3.environment, "DISTRNN_STORAGE": f"{place}/storage", "RAY_AUTH_MODE": "disabled"},
+            *("submit", str(repo_root / "workflows/imdb-lstm.yaml"), *settings, *where, "--run-id", RUN_ID, "--wait", "--json"),
+            env={**rgw_s3.environment, "DISTRNN_STORAGE": storage, "RAY_AUTH_MODE": "disabled"},
             timeout_s=RUN_S,
         )
-        print("submit", time.monotonic() - begun, file=sys.stderr)
-        print(submitted.stdout, submitted.stderr, file=sys.stderr)
-        print(prometheus.query('last_over_time({__name__=~"distrnn.*"}[1h])'))
-        print(prometheus.query("up"))
-        print(os.listdir(found.parent))
-        yield Chain(submitted, running, prometheus, f"{place}/storage")
+        yield Chain(submitted, service, prometheus, storage, registry)
 
 
 def nodes_file(nodes: JobNodes) -> Path:
-    """Where the head writes down its nodes: in the folder that it was started with."""
-    words = next(command for command in nodes.processes_of("head").values() if "--temp-dir=" in command).split()
-    (folder,) = {word.removeprefix("--temp-dir=") for word in words if word.startswith("--temp-dir=")}
-    return Path(folder) / "prom_metrics_service_discovery.json"
+    """Where the head of a cluster writes down its nodes: in the folder that it was started with."""
+    option = "--temp-dir="
+    words = [word for command in nodes.processes_of("head").values() for word in command.split() if word.startswith(option)]
+    return Path(words[0].removeprefix(option)) / "prom_metrics_service_discovery.json"
+
+
+def end(nodes: JobNodes) -> None:
+    """Close a cluster, and what of it carries no mark, because it writes its title over its environment: Ray's agents and dashboards."""
+    sessions = {found for name in ("head", "second", "third") for pid in nodes.processes_of(name) if (found := session_of(pid))}
+    nodes.close()
+    for pid in processes():
+        if session_of(pid) in sessions:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def session_of(pid: int) -> int | None:
+    """The session of a process; each node was started in one of its own. None where it has ended."""
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return None

@@ -44,8 +44,8 @@ def templates() -> list[str]:
 
 
 def personalise(text: str, template: str, name: str) -> str:
-    """A template under a new name; its comments and everything else stay as they are."""
-    text = re.sub(rf"^(\s*name:\s*){re.escape(template)}\s*$", rf"\g<1>{name}", text, flags=re.MULTILINE)
+    """A template under a new name, which its model takes too; its comments and everything else stay as they are."""
+    text = re.sub(r"^((?:  )?name:[ ]*)\S+[ ]*$", rf"\g<1>{name}", text, flags=re.MULTILINE)
     text = re.sub(rf"(?:workflows/)?\b{re.escape(template)}\.yaml", f"{name}.yaml", text)
     return _SCHEMA_LINE.sub(f"$schema={SCHEMA}", text, count=1)
 

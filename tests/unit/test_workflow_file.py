@@ -232,7 +232,7 @@ def test_resolved_model_writes_out_what_depends_on_its_type(file, type_, weights
         "embedding_dim": 128,
         "embedding_normalization": "none",
         "bidirectional": False,
-        **dict.fromkeys(("pretrained", "units", "layers", "kernel_sizes", "pooling", "activation", "recurrent_activation")),
+        **dict.fromkeys(("pretrained", "weights_from", "units", "layers", "kernel_sizes", "pooling", "activation", "recurrent_activation")),
         **dict.fromkeys(("embedding_dropout", "dropout", "recurrent_dropout", "output_dropout"), 0.0),
         "initializers": dict.fromkeys((*KINDS, "bias")) | {kind: INITIALIZERS[kind] for kind in weights},
         "regularizers": dict.fromkeys((*KINDS, "bias")),

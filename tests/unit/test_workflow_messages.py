@@ -7,12 +7,12 @@ from distrnn.workflow import validate
 from distrnn.workflow.sections import Train
 from fixtures_workflow import CLASSIFIER, LANGUAGE_MODEL, changed
 
-TOP_KEYS = "name, data, model, train, scaling, register, storage, sweep"
+TOP_KEYS = "name, data, model, train, scaling, register, storage, sweep, schedule, notify"
 TRAIN_KEYS = ", ".join(Train.model_fields)
 TOKENIZER_KEYS = "level, vocabulary_size, buckets, ngrams, layout, boundaries, case, html"
 CLASSIFIER_KEYS = (
-    "task, type, sequence_length, padding, truncating, mask_zero, embedding_dim, embedding_normalization, pretrained, units, layers, "
-    "bidirectional, kernel_sizes, pooling, activation, recurrent_activation, embedding_dropout, dropout, recurrent_dropout, "
+    "task, type, sequence_length, padding, truncating, mask_zero, embedding_dim, embedding_normalization, pretrained, weights_from, "
+    "units, layers, bidirectional, kernel_sizes, pooling, activation, recurrent_activation, embedding_dropout, dropout, recurrent_dropout, "
     "output_dropout, initializers, regularizers, constraints"
 )
 INITIALIZERS = "zeros, ones, uniform, normal, glorot-uniform, glorot-normal, he-uniform, he-normal, orthogonal, identity"
@@ -85,7 +85,7 @@ def test_key_that_is_no_text_is_unknown():
         ("model.initializers.kernel", "normal", "a section with the keys type, limit, stddev, gain", '"normal"'),
         ("model.initializers.bias.type", "zero", f"one of {INITIALIZERS}", '"zero"'),
         ("model.kernel_sizes", [], "a list of 1 or more, each an integer of at least 1", "[]"),
-        ("model.task", "clasifier", "one of classifier, language-model", '"clasifier"'),
+        ("model.task", "clasifier", "one of classifier, language-model, embedding", '"clasifier"'),
         ("model", [1], f"a section with the keys {CLASSIFIER_KEYS}", "[1]"),
         ("data.tokenizer", "word", f"a section with the keys {TOKENIZER_KEYS}", '"word"'),
         ("scaling.actors", 0, "an integer of at least 1, or auto", "0"),
