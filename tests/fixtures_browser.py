@@ -18,6 +18,7 @@ from fixtures_s3 import free_ports
 
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 PHONE = (390, 844)
+WAIT_S = 10.0
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 _KEYS = {"tab": "\ue004", "enter": "\ue007", "space": " "}
 
@@ -41,9 +42,15 @@ class Driven:
         self("goog/cdp/execute", {"cmd": "Emulation.setDeviceMetricsOverride", "params": metrics})
 
     def script(self, code: str) -> Any:
-        """What an expression is in the page, asked from outside of it."""
-        found = self("goog/cdp/execute", {"cmd": "Runtime.evaluate", "params": {"expression": code, "returnByValue": True}})
-        return found["result"].get("value")
+        """What an expression is in the page, asked from outside of it; asked again while the page has nothing yet that it speaks of."""
+        deadline = time.monotonic() + WAIT_S
+        while True:
+            found = self("goog/cdp/execute", {"cmd": "Runtime.evaluate", "params": {"expression": code, "returnByValue": True}})
+            if "exceptionDetails" not in found:
+                return found["result"].get("value")
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{code} failed in the page: {found['exceptionDetails']}")
+            time.sleep(0.05)
 
     def find(self, selector: str) -> str:
         return self("element", {"using": "css selector", "value": selector})[ELEMENT]

@@ -90,7 +90,7 @@ def test_no_texts_give_no_rows() -> None:
     [
         (lambda d: d.pop("labels"), f"the keys {ALL_KEYS}. Received: {ALL_KEYS.replace('labels, ', '')}."),
         (lambda d: d.update(stemming=True), f"the keys {ALL_KEYS}. Received: {ALL_KEYS}, stemming."),
-        (lambda d: d.update(task="painter"), "'task' out of classifier, language-model. Received: 'painter'."),
+        (lambda d: d.update(task="painter"), "'task' out of classifier, language-model, embedding. Received: 'painter'."),
         (lambda d: d.update(padding="left"), "'padding' out of pre, post. Received: 'left'."),
         (lambda d: d.update(sequence_length="80"), "'sequence_length' of type int or null. Received: str."),
         (lambda d: d.update(sequence_length=0), "'sequence_length' from 1 to 1048576, or null. Received: 0."),
