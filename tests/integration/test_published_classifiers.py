@@ -57,9 +57,27 @@ SMALL: dict[str, dict[str, Any]] = {
     "imdb-cnn": SHORT,
     "imdb-cnn-multi": SHORT,
     "imdb-bigru": {**SHORT, "model.units": 16, "train.length_buckets": 2},
+    # begun with the encoder of imdb-lm in tests/e2e/test_fine_tuning.py
+    "imdb-lm-finetune": {**SHORT, "model.weights_from": None, "model.units": 16, "train.length_buckets": 2, "train.keep_best": None},
+}
+UNLABELLED: dict[str, dict[str, Any]] = {
+    "imdb-word2vec": {
+        "train.global_batch_size": 64,
+        "train.epochs": 5,
+        "train.optimizer.learning_rate": 0.01,
+        "model.embedding_dim": 32,
+    },
+    "imdb-lm": {"model.units": 32, "model.embedding_dim": 32, "data.tokenizer.vocabulary_size": 3000, "data.test_fraction": 0.05},
 }
 SYNTHETIC = {"data.source": "synthetic-reviews", "data.path": None, "model.sequence_length": 64, "train.global_batch_size": 64}
-ELSEWHERE = ("imdb-lstm-multigpu", "imdb-simple-rnn-tiny-sweep", "imdb-glove-200", "imdb-pseudo-label", "imdb-pseudo-label-final")
+ELSEWHERE = (
+    "imdb-lstm-multigpu",
+    "imdb-lstm-weekly",
+    "imdb-simple-rnn-tiny-sweep",
+    "imdb-glove-200",
+    "imdb-pseudo-label",
+    "imdb-pseudo-label-final",
+)
 RECURRENT = ("imdb-lstm", "imdb-gru", "imdb-bigru")
 
 
@@ -86,7 +104,27 @@ def storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_workflow_of_reviews_is_among_them(repo_root: Path) -> None:
-    assert {file.stem for file in (repo_root / "workflows").glob("imdb-*.yaml")} - {*ELSEWHERE} == {*SMALL}
+    assert {file.stem for file in (repo_root / "workflows").glob("imdb-*.yaml")} - {*ELSEWHERE} == {*SMALL, *UNLABELLED}
+
+
+def test_vectors_of_unlabelled_reviews_tell_words_from_random_ones(
+    shared_data: Path, repo_root: Path, storage: Path, tmp_path: Path
+) -> None:
+    keys = {"data.path": str(shared_data / "imdb/unsupervised.parquet"), "data.limit": 400, **UNLABELLED["imdb-word2vec"]}
+    found = trained(repo_root / "workflows/imdb-word2vec.yaml", keys, storage, tmp_path / "model")
+    # six words, one of them true: 6 ln 2 = 4.16 nats where nothing is known, and the true one ahead in one case of six
+    assert found.history[-1]["loss"] < 3.6
+    assert found.history[-1]["accuracy"] > 1 / 6 + 0.02
+
+
+def test_a_language_model_of_unlabelled_reviews_knows_more_than_frequencies(
+    shared_data: Path, repo_root: Path, storage: Path, tmp_path: Path
+) -> None:
+    keys = {"data.path": str(shared_data / "imdb/unsupervised.parquet"), "data.limit": 400, **UNLABELLED["imdb-lm"]}
+    keys |= {"train.global_batch_size": 16, "train.epochs": 4, "train.optimizer.learning_rate": 0.01}
+    found = trained(repo_root / "workflows/imdb-lm.yaml", keys, storage, tmp_path / "model")
+    assert found.held_out is not None
+    assert found.held_out.total_loss / found.held_out.tokens < 5.6  # by the frequencies of its words alone it would be 5.78
 
 
 @pytest.mark.parametrize("name", SMALL)
