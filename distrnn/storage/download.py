@@ -224,6 +224,8 @@ class _Copy:
         try:
             with os_errors(self._path):
                 self._partial.write(chunk, pieces)
+            if self._failed is not None:
+                return  # whoever listens has ended it, and hears no more
             if self._update is not None and chunk == self._next:
                 for piece in pieces:
                     self._update(piece)
