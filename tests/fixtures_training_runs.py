@@ -26,7 +26,7 @@ WORKFLOWS = {
     "reviews": """
 name: reviews
 data: {source: synthetic-reviews, limit: 2000}
-model: {type: lstm, sequence_length: 40, embedding_dim: 16, units: 32, dropout: 0.2}
+model: {type: lstm, sequence_length: 80, embedding_dim: 16, units: 64, dropout: 0.2}
 train: {epochs: 5, global_batch_size: 8, steps_per_call: 1, checkpoint_every_s: 0.5, checkpoints_kept: 1000, max_failures: 6}
 scaling: {device: cpu}
 register: {name: reviews}
@@ -34,7 +34,7 @@ register: {name: reviews}
     "stream": """
 name: stream
 data: {source: text, path: corpus.txt, tokenizer: {level: char}, test_fraction: 0}
-model: {task: language-model, type: lstm, window: 20, embedding_dim: 16, units: 64}
+model: {task: language-model, type: lstm, window: 20, embedding_dim: 16, units: 192}
 train: {epochs: 5, global_batch_size: 8, steps_per_call: 1, checkpoint_every_s: 0.5, checkpoints_kept: 1000, max_failures: 6}
 scaling: {device: cpu}
 register: {name: stream}

@@ -11,7 +11,19 @@ from pathlib import Path
 import pytest
 
 from fixtures_processes import Command
-from fixtures_training_runs import EVERY_S, RUN, checkpoints, end_of, kill_worker, log_of, running, said, wait_for_checkpoint, weights
+from fixtures_training_runs import (
+    EVERY_S,
+    RUN,
+    checkpoints,
+    end_of,
+    kill_worker,
+    log_of,
+    run_folder,
+    running,
+    said,
+    wait_for_checkpoint,
+    weights,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -39,6 +51,7 @@ def kill_driver(command: Command) -> float:
     command.process.kill()
     killed_at = time.time()
     assert end_of(command) == -signal.SIGKILL
+    assert not list((run_folder(command.home) / "checkpoints").glob("finished-*")), "training had ended before its driver was killed"
     deadline = time.monotonic() + 60.0
     while left := [name for name in running(command).values() if not name.endswith("Agent")]:
         assert time.monotonic() < deadline, left
