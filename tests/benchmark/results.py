@@ -1,13 +1,15 @@
 """Reach the published results: run each workflow on the real text, keep what came out, and write the README's table.
 
-    python tests/benchmark/results.py [WORKFLOW…] [--seeds N]
+    python tests/benchmark/results.py [WORKFLOW…] [--seeds N] [--keep FOLDER]
 
 It prints how long everything will take, skips what `results.json` beside it holds already, and writes after every run, so it may be
-stopped and started again at any time. Delete an entry of `results.json` to run it anew. The test split measures and selects nothing.
+stopped and started again at any time. With --keep a model that others begin with (an hour for imdb-lm) outlives the call as well.
+Delete an entry of `results.json` to run it anew. The test split measures and selects nothing.
 """
 
 import argparse
 import atexit
+import itertools
 import json
 import os
 import platform
@@ -19,7 +21,6 @@ import tempfile
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,7 @@ class Row:
         keys: `KEY=VALUE` for `--set`.
         files: keys whose value is a file below the shared data.
         before: what runs before, into the same registry: a teacher, or a model whose weights this one begins with.
+        shows_curve: its accuracy over time stands below the table.
     """
 
     workflow: str
@@ -60,6 +62,7 @@ class Row:
     keys: tuple[str, ...] = ()
     files: tuple[tuple[str, str], ...] = ()
     before: "Row | None" = None
+    shows_curve: bool = False
 
     @property
     def name(self) -> str:
@@ -109,7 +112,7 @@ def pseudo(workflow: str, *keys: str) -> Row:
 
 def tuned(published: str, source: str, minutes: float, *keys: str) -> Row:
     """A row about a language model's encoder that becomes a classifier, or about its control from drawn weights."""
-    row = review("imdb-lm-finetune", published, source, minutes, *keys)
+    row = replace(review("imdb-lm-finetune", published, source, minutes, *keys), shows_curve=True)
     encoder = replace(review("imdb-lm", "", "", 60), data=UNLABELLED)
     return row if "model.weights_from=null" in keys else replace(row, before=encoder)
 
@@ -179,7 +182,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("workflows", nargs="*", metavar="WORKFLOW", help=", ".join(names))
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="where models that others begin with stay; default: nowhere")
     arguments = parser.parse_args()
+    keep = arguments.keep or Path(tempfile.mkdtemp(prefix="distrnn-results-"))
+    if arguments.keep is None:
+        atexit.register(shutil.rmtree, keep, ignore_errors=True)
     if unknown := set(arguments.workflows) - set(names):
         parser.error(f"no such workflow: {', '.join(sorted(unknown))}")
     if not DATA.is_dir():
@@ -190,7 +197,7 @@ def main() -> None:
     print(f"{len(missing)} runs, about {sum(row.expected_minutes for row, _ in missing):.0f} minutes on two cores", flush=True)
     for row, seed in missing:
         print(f"{row.name}, seed {seed} ...", flush=True)
-        results[f"{row.name}/{seed}"] = run(row, seed)
+        results[f"{row.name}/{seed}"] = run(row, seed, keep)
         RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
     table = "\n".join(lines(results))
     print(table)
@@ -199,15 +206,18 @@ def main() -> None:
     README.write_text(f"{before}\n{table}\n{after}", encoding="utf-8")
 
 
-def run(row: Row, seed: int) -> dict[str, Any]:
+def run(row: Row, seed: int, keep: Path) -> dict[str, Any]:
     """One run in a home of its own, after the one that it needs; what the table needs of it."""
     with tempfile.TemporaryDirectory() as home:
-        if row.before:
-            shutil.copytree(registry_of(row.before, seed), Path(home, "registry"))
+        before = home_of(row.before, seed, keep) if row.before else None
+        if before:
+            shutil.copytree(before / "registry", Path(home, "registry"))
         started = time.perf_counter()
         document = executed(row, seed, home)
     minutes = (time.perf_counter() - started) / 60
     validation = [entry for entry in document["history"] if entry["validation_loss"] is not None]
+    trained = itertools.accumulate(entry["seconds"] / 60 for entry in document["history"])
+    curve = [(round(at, 2), entry["validation_accuracy"]) for at, entry in zip(trained, document["history"], strict=True)]
     best = {
         "validation_accuracy": max((entry["validation_accuracy"] for entry in validation), default=None),
         "validation_loss": min((entry["validation_loss"] for entry in validation), default=None),
@@ -216,21 +226,28 @@ def run(row: Row, seed: int) -> dict[str, Any]:
         "metrics": document["metrics"],
         "train_metrics": document["train_metrics"],
         "best": best,
+        "curve": [(at, accuracy) for at, accuracy in curve if accuracy is not None],
         "epochs": len(document["history"]),
         "minutes": round(minutes, 2),
+        "minutes_before": round(minutes_of(before), 2) if before else 0.0,
         "date": datetime.now(UTC).date().isoformat(),
         "machine": f"{os.cpu_count()} cores, {platform.machine()}",
         "versions": {package: metadata.version(package) for package in ("tensorflow", "keras", "ray")},
     }
 
 
-@cache
-def registry_of(row: Row, seed: int) -> Path:
-    """The registry that a row's run has published into; it runs once however many rows need it."""
-    home = tempfile.mkdtemp(prefix="distrnn-results-")
-    atexit.register(shutil.rmtree, home, ignore_errors=True)
-    executed(row, seed, home)
-    return Path(home, "registry")
+def home_of(row: Row, seed: int, keep: Path) -> Path:
+    """The home that a row's run has published into; it runs once however many rows need it."""
+    home = keep / f"{row.name} {seed}".replace(" ", "-")
+    if not list(home.glob("registry/*/versions/*.json")):
+        executed(row, seed, str(home))
+    return home
+
+
+def minutes_of(home: Path) -> float:
+    """What the run in a home took."""
+    (record,) = home.glob("storage/runs/*/run.json")
+    return sum(json.loads(record.read_text())["seconds"].values()) / 60
 
 
 def executed(row: Row, seed: int, home: str) -> dict[str, Any]:
@@ -268,8 +285,23 @@ def lines(results: dict[str, Any]) -> list[str]:
             "",
             "Mean ± standard deviation over the seeds; the loss is that of the test split, in nats; minutes from the command to its exit. "
             f"{one['machine']}, {versions}.",
+            *told_curves(results),
         ]
     return table
+
+
+def told_curves(results: dict[str, Any]) -> list[str]:
+    """How the rows that say so came to their accuracy, with the first seed."""
+    told = []
+    for row in ROWS:
+        if row.shows_curve and (found := results.get(f"{row.name}/0")):
+            before = found["minutes_before"]
+            points = ", ".join(f"{accuracy:.4f} after {before + at:.1f}" for at, accuracy in found["curve"])
+            told += [
+                "",
+                f"Validation accuracy of `{row.name}` after minutes, {before:.1f} of them of the model before it: {points}.",
+            ]
+    return told
 
 
 def spread(values: list[float | None]) -> str:
