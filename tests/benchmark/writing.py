@@ -14,15 +14,13 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-TESTS = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(TESTS))
-
-from closing import WITHIN, closed_share
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import distrnn
+from closing import WITHIN, closed_share
 from distrnn.client import LanguageModel
 
-TEXT = TESTS.parents[1] / "shared" / "data" / "nietzsche.txt"
+TEXT = Path(__file__).resolve().parents[3] / "shared" / "data" / "nietzsche.txt"
 SAMPLES, CHARACTERS = 20, 2000
 PROMPT = "\n\n"
 
