@@ -45,6 +45,7 @@ def run(
     shared_filesystem: Annotated[
         bool, typer.Option("--shared-filesystem", help="As of distrnn submit; needs --address.", show_default=False)
     ] = False,
+    upload_data: Annotated[bool, typer.Option("--upload-data", help="As of distrnn submit; needs --address.", show_default=False)] = False,
     registry: RegistryUrl = None,
     lock: LockUrl = None,
     json: Json = False,
@@ -56,9 +57,10 @@ def run(
     stopped goes on with the next scheduler.
     """
     require("schedule", "schedule")
-    if (installed or shared_filesystem) and address is None:
-        raise UsageError("--installed and --shared-filesystem are for runs on a cluster; name it with --address URL.")
-    words = [word for word, said in (("--installed", installed), ("--shared-filesystem", shared_filesystem)) if said]
+    given = {"--installed": installed, "--shared-filesystem": shared_filesystem, "--upload-data": upload_data}
+    words = [word for word, said in given.items() if said]
+    if words and address is None:
+        raise UsageError("--installed, --shared-filesystem and --upload-data are for runs on a cluster; name it with --address URL.")
     from distrnn.retraining.scheduler import Scheduler
 
     out = Output(json=json)

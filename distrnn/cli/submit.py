@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 Shared = Annotated[
     bool, typer.Option("--shared-filesystem", help="Local paths are the same folders on every node of the cluster.", show_default=False)
 ]
+Upload = Annotated[
+    bool,
+    typer.Option("--upload-data", help="Send local data, up to 100 MB, to the storage root before the run.", show_default=False),
+]
 Installed = Annotated[
     bool, typer.Option("--installed", help="The cluster's nodes have distrnn; do not send this machine's.", show_default=False)
 ]
@@ -41,6 +45,7 @@ def submit(
     wait: Wait = False,
     installed: Installed = False,
     shared_filesystem: Shared = False,
+    upload_data: Upload = False,
     entrypoint_cpus: Cpus = 0.0,
     registry: RegistryUrl = None,
     lock: LockUrl = None,
@@ -48,7 +53,7 @@ def submit(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Submit a run to a Ray cluster and let it go on there. Storage and registry must be places that every node reaches."""
+    """Submit a run to a Ray cluster and let it go on there. Data, storage and registry must be places that every node reaches."""
     from distrnn.errors import UsageError
 
     if run_id is not None and resume is not None:
@@ -57,10 +62,11 @@ def submit(
     from distrnn.cluster.submission import load_request
     from distrnn.cluster.submission import submit as submit_request
 
-    options = {"installed": installed, "shared_filesystem": shared_filesystem, "entrypoint_cpus": entrypoint_cpus}
-    request = load_request(workflow, settings or [], registry=registry, lock=lock, **options)
+    places: dict[str, Any] = {"shared_filesystem": shared_filesystem, "registry": registry, "lock": lock}
+    cluster_side: dict[str, Any] = {"installed": installed, "entrypoint_cpus": entrypoint_cpus}
+    request = load_request(workflow, settings or [], upload_data=upload_data, **places, **cluster_side)
     out, cluster = Output(json=json, quiet=quiet), open_jobs(address)
-    job, made = submit_request(cluster, request, run_id=run_id, resume=resume)
+    job, made = submit_request(cluster, request, run_id=run_id, resume=resume, say=out.note)
     out.note(f"{'Submitted' if made else 'It was submitted already:'} run {job.run_id} as {job.submission} to {cluster.address}.")
     if not wait:
         out.result({**job.to_json(), "new": made}, Fields(job_fields(job)))

@@ -18,6 +18,7 @@ from distrnn.training.model_facts import cudnn_obstacles
 from distrnn.training.plan import Placement
 from distrnn.training.schedules import learning_rate
 from distrnn.workflow import ClassifierModel, EmbeddingModel, LoadedWorkflow, Workflow, load_workflow
+from distrnn.workflow.document import local_paths
 
 NOMINAL_STEPS = 1000  # of an epoch, where only the dataset could tell: the rate at an epoch's start hardly depends on it
 
@@ -57,7 +58,7 @@ def require_shared(
     """Refuse paths that not every node of a cluster reaches.
 
     Args:
-        workflow: its data paths are checked.
+        workflow: its paths are checked.
         nodes: of the cluster.
         address: of the cluster; a `ray://` address means that this machine is none of its nodes.
         places: other places by what names them: storage root, registry.
@@ -68,15 +69,12 @@ def require_shared(
         WorkflowError: a place is local; names its key.
     """
     alone = len(nodes) == 1 and not (address or "").startswith("ray://")
-    vectors = pretrained_of(workflow)
-    paths = {"data.path": workflow.data.path, "data.test_path": workflow.data.test_path, **places}
-    paths |= {"model.pretrained.path": vectors.path} if vectors else {}
-    local = [(key, path) for key, path in paths.items() if path and not path.startswith("s3://")]
+    local = local_paths(workflow.model_dump(by_alias=True)) | {key: path for key, path in places.items() if not path.startswith("s3://")}
     if not alone and local and not shared_filesystem:
-        key, path = local[0]
+        key, path = next(iter(local.items()))
         raise WorkflowError(
             f"key {key!r}: expected a place that every node of the cluster reaches. Received: {path}. "
-            "Use an s3:// URL for storage and registry; if all nodes share this folder, say so with --shared-filesystem.",
+            "Use an s3:// URL; if all nodes share this folder, say so with --shared-filesystem.",
             key=key,
         )
     return alone

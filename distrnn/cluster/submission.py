@@ -1,24 +1,27 @@
 """Submitting a run to a cluster: what is packed, what is said on the way, and why doing it twice does it once.
 
-The workflow travels as it is resolved here, so that nothing on the cluster depends on this machine's files or options. The code travels
-too, unless the cluster's image has it. Credentials do not: the cluster's nodes have their own, in their environment or by their role.
+The workflow travels as it is resolved here, so that nothing on the cluster depends on this machine's files or options; small data may go
+before it (`data_upload`). The code travels too, unless the cluster's image has it. Credentials do not: the cluster's nodes have their own,
+in their environment or by their role.
 """
 
 import hashlib
 import os
 import shlex
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from distrnn.cluster import data_upload
 from distrnn.cluster import jobs as keys
 from distrnn.cluster.commits import COMMIT, commit_of
+from distrnn.cluster.data_upload import MAX_BYTES, Upload, local_data
 from distrnn.cluster.jobs import STOP_WAIT_S, Job, Jobs
 from distrnn.cluster.packing import copy_of_package
 from distrnn.errors import AccessError, ConflictError, NotFoundError, StorageError, UsageError, WorkflowError
@@ -26,7 +29,6 @@ from distrnn.registry.fences import FENCE
 from distrnn.runs import LAST, RunStore, check_run_id, new_run_id
 from distrnn.storage import default_registry, default_storage, open_store
 from distrnn.workflow import LoadedWorkflow, load_workflow
-from distrnn.workflow.document import PATH_KEYS
 
 RESUME = "DISTRNN_RESUME"
 STORAGE = "DISTRNN_STORAGE"
@@ -42,6 +44,7 @@ class Request:
         registry: URL of the registry; None: the default of this machine.
         lock: URL of the lock that whoever writes to the registry holds.
         shared_filesystem: local paths are the same folders on every node.
+        upload: local data that goes to the storage root first; None: local data is refused, or shared.
         installed: the cluster's nodes have distrnn, so the code is not sent.
         entrypoint_cpus: reserved for the process that drives the run; 0: it runs on the head and reserves nothing.
     """
@@ -51,6 +54,7 @@ class Request:
     registry: str | None = None
     lock: str | None = None
     shared_filesystem: bool = False
+    upload: Upload | None = None
     installed: bool = False
     entrypoint_cpus: float = 0.0
 
@@ -66,7 +70,8 @@ class Request:
 
     def document(self) -> dict[str, Any]:
         """The workflow that is sent; without what only this side needs."""
-        return self.loaded.to_json()
+        document = self.loaded.to_json()
+        return self.upload.applied(document) if self.upload else document
 
     def arguments(self) -> list[str]:
         """What the run is given beside its workflow."""
@@ -85,41 +90,52 @@ class Request:
         words += [word for text in self.settings for word in ("--set", text)]
         words += ["--registry", self.registry] if self.registry else []
         words += ["--lock", self.lock] if self.lock else []
-        words += [word for word, said in (("--shared-filesystem", self.shared_filesystem), ("--installed", self.installed)) if said]
+        flags = {"--shared-filesystem": self.shared_filesystem, "--upload-data": self.upload is not None, "--installed": self.installed}
+        words += [word for word, said in flags.items() if said]
         return shlex.join([*words, "--resume", run_id])
 
 
-def load_request(workflow: str, settings: Sequence[str], **options: Any) -> Request:
+def load_request(workflow: str, settings: Sequence[str], *, upload_data: bool | None = None, **options: Any) -> Request:
     """A request for a workflow file that every node of a cluster can carry out.
 
+    Args:
+        workflow: the file.
+        settings: `--set` texts.
+        upload_data: local data goes to the storage root with the run; None: whoever asks has no way to say so.
+        options: the other attributes of the request.
     Raises:
         WorkflowError: a key is wrong, or names a place of this machine alone.
-        UsageError: the registry or the lock is a place of this machine alone.
+        UsageError: the registry or the lock is a place of this machine alone, or there is more local data than is sent.
+        NotFoundError: there is no such local data.
     """
+    if upload_data and options.get("shared_filesystem"):
+        raise UsageError("--upload-data sends local data to the cluster and --shared-filesystem says that it is there; give one of them.")
     request = Request(load_workflow(workflow, settings), settings, **options)
-    if not request.shared_filesystem:
-        refuse_local(request)
-    return request
+    if request.shared_filesystem:
+        return request
+    refuse_local(request, upload_data=upload_data)
+    return replace(request, upload=data_upload.prepare(request.loaded, request.storage_url)) if upload_data else request
 
 
-def refuse_local(request: Request) -> None:
-    """Refuse paths that only this machine has.
+def refuse_local(request: Request, *, upload_data: bool | None) -> None:
+    """Refuse paths that only this machine has and that are not sent.
 
     Raises:
         WorkflowError: names the key.
         UsageError: names the option.
     """
-    document, file = request.document(), request.loaded.file
-    paths = {".".join(path): _value(document, path) for path in PATH_KEYS} | {"storage.root": request.storage_url}
-    for key, path in paths.items():
-        if isinstance(path, str) and not path.startswith("s3://"):
-            setting = " or set DISTRNN_STORAGE to one" if key == "storage.root" else ""
-            raise WorkflowError(
-                f"{file}: key {key!r}: expected a place that every node of the cluster reaches. Received: {path}. Use an s3:// URL"
-                f"{setting}; if all nodes share this folder, say so with --shared-filesystem.",
-                file=file,
-                key=key,
-            )
+    file = request.loaded.file
+    places = {} if upload_data else local_data(request.document())
+    places |= {} if request.storage_url.startswith("s3://") else {"storage.root": request.storage_url}
+    for key, place in places.items():
+        upload = "" if upload_data is None else f", or --upload-data for up to {MAX_BYTES // 10**6} MB"
+        other_way = " or set DISTRNN_STORAGE to one" if key == "storage.root" else upload
+        raise WorkflowError(
+            f"{file}: key {key!r}: expected a place that every node of the cluster reaches. Received: {place}. Use an s3:// URL"
+            f"{other_way}; if all nodes share this folder, say so with --shared-filesystem.",
+            file=file,
+            key=key,
+        )
     registry = request.registry_url if request.loaded.workflow.register_ else "s3://"
     for option, path in (("--registry", registry), ("--lock", request.lock)):
         if path and not path.startswith(("s3://", "ray://")):
@@ -129,7 +145,14 @@ def refuse_local(request: Request) -> None:
             )
 
 
-def submit(cluster: Jobs, request: Request, *, run_id: str | None = None, resume: str | None = None) -> tuple[Job, bool]:
+def submit(
+    cluster: Jobs,
+    request: Request,
+    *,
+    run_id: str | None = None,
+    resume: str | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> tuple[Job, bool]:
     """Submit a run, unless it is submitted already.
 
     Args:
@@ -137,12 +160,14 @@ def submit(cluster: Jobs, request: Request, *, run_id: str | None = None, resume
         request: what.
         run_id: of a new run; default: the workflow's name, the time and four random digits.
         resume: id of a run to go on with, or `last`.
+        say: told what data is sent before the run.
     Returns:
         the job, and whether it is a new one. A run whose last job is still at work is not submitted again.
     Raises:
         ConflictError: the run id stands for something else.
         NotFoundError: there is no run to go on with.
         UsageError: the run to go on with is finished.
+        DataError: local data changed while it was sent.
     """
     if resume is not None:
         run_id, before = _known(cluster, request, resume)
@@ -155,6 +180,8 @@ def submit(cluster: Jobs, request: Request, *, run_id: str | None = None, resume
         attempt, goes_on = 1, False
         if before := cluster.of_run(run_id):
             return _same(before[0], request), False
+    if request.upload:
+        data_upload.send(request.upload, open_store(request.storage_url), say)
     submission = submission_id(run_id, attempt)
     with _packed(request) as runtime_env:
         made = cluster.submit(
@@ -252,9 +279,3 @@ def _with_environment(runtime_env: Mapping[str, Any], request: Request, address:
         variables[FENCE] = fence
     commit = commit_of(Path(request.loaded.file).resolve().parent)
     return {**runtime_env, "env_vars": variables | ({COMMIT: commit} if commit else {})}
-
-
-def _value(document: Any, path: Sequence[str]) -> Any:
-    for key in path:
-        document = document.get(key) if isinstance(document, Mapping) else None
-    return document

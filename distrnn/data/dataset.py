@@ -1,7 +1,6 @@
 """Opening a prepared dataset: its manifest, vocabulary, splits by memory map, and the raw text it is evaluated on."""
 
 import hashlib
-import tempfile
 from functools import cached_property
 from pathlib import Path
 
@@ -10,11 +9,11 @@ import numpy.typing as npt
 
 from distrnn.data import vocabulary as vocabulary_file
 from distrnn.data.evaluation_set import read_evaluation_set
+from distrnn.data.local_copies import bring
 from distrnn.data.manifest import DatasetManifest, ShardFile, dataset_folder
 from distrnn.data.reader import ShardReader
 from distrnn.errors import IntegrityError, NotFoundError
 from distrnn.storage import Store, default_home
-from distrnn.storage.local_errors import os_errors
 from distrnn.text import Vocabulary
 
 
@@ -132,18 +131,8 @@ class Dataset:
 
 def _cached(store: Store, key: str, shard: ShardFile) -> Path:
     """A verified copy of a remote shard, named by its digest, so that any dataset and any run on this machine may use it."""
-    folder = default_home() / "cache" / "shards"
-    path = folder / f"{shard.sha256}.arrow"
-    if path.exists() and path.stat().st_size == shard.size_bytes:
-        return path
-    with os_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            arrived, digest = Path(scratch) / path.name, hashlib.sha256()
-            store.get_file(key, arrived, update=digest.update, limit_bytes=shard.size_bytes)
-            _check(shard.sha256, digest.hexdigest(), f"{store.url}/{key}")
-            arrived.replace(path)
-    return path
+    path = default_home() / "cache" / "shards" / f"{shard.sha256}.arrow"
+    return bring(store, key, path, shard.size_bytes, lambda received: _check(shard.sha256, received, f"{store.url}/{key}"))
 
 
 def _check(expected: str, received: str, name: str) -> None:

@@ -1,7 +1,6 @@
 """The vectors that a workflow's embedding begins with (`model.pretrained`): whether the file fits, which file it is, and what it covers."""
 
 import hashlib
-from pathlib import Path
 from typing import Any
 
 from distrnn.data.dataset import Dataset
@@ -21,7 +20,7 @@ def pretrained_of(workflow: Workflow) -> Pretrained | None:
 
 
 def check_vectors(workflow: Workflow) -> None:
-    """Find out before anything is prepared that the file does not fit the embedding; only its beginning is read.
+    """Find out before anything is prepared that the file does not fit the embedding; of a local file only the beginning is read.
 
     Raises:
         WorkflowError: its vectors have another length than the embedding; names the key.
@@ -53,9 +52,9 @@ def digest_of(workflow: Workflow) -> str | None:
     section = pretrained_of(workflow)
     if section is None:
         return None
-    open_vectors(section.path, section.format)  # says what is wrong with a file that is none
+    path = open_vectors(section.path, section.format).file.path  # says what is wrong with a file that is none
     digest = hashlib.sha256()
-    with os_errors(Path(section.path)), Path(section.path).open("rb") as file:
+    with os_errors(path), path.open("rb") as file:
         while block := file.read(BLOCK_BYTES):
             digest.update(block)
     return digest.hexdigest()

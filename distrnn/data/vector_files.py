@@ -17,6 +17,7 @@ from typing import IO, Literal, NamedTuple, cast, get_args
 import numpy as np
 import numpy.typing as npt
 
+from distrnn.data.local_copies import LocalFile, local_file
 from distrnn.errors import DataError, NotFoundError
 from distrnn.storage.local_errors import os_errors
 
@@ -43,7 +44,7 @@ class VectorFile:
     """A file of vectors whose beginning has been understood.
 
     Attributes:
-        path: a local file.
+        file: on this machine.
         format: its form.
         dimension: D, numbers of a vector.
         promised: vectors that the header announces; None where there is no header.
@@ -51,7 +52,7 @@ class VectorFile:
         compressed: whether the file is gzip.
     """
 
-    path: Path
+    file: LocalFile
     format: VectorFormat
     dimension: int
     promised: int | None
@@ -70,7 +71,7 @@ class VectorFile:
             yield entry
         if self.promised is not None and read != self.promised:
             raise DataError(
-                f"{self.path}: expected {self.promised} vectors, as the header says. Received: {read}. Get the whole file again."
+                f"{self.file}: expected {self.promised} vectors, as the header says. Received: {read}. Get the whole file again."
             )
 
     def numbers(self, entry: Entry) -> npt.NDArray[np.float32]:
@@ -96,13 +97,13 @@ class VectorFile:
     def _wrong_number(self, entry: Entry, received: str) -> DataError:
         place = f"vector {entry.place}" if self.format == "word2vec-binary" else f"line {entry.place}"
         return DataError(
-            f"{self.path}, {place} ({_shown(entry.word)}): expected {self.dimension} finite numbers. Received: {received}. "
+            f"{self.file}, {place} ({_shown(entry.word)}): expected {self.dimension} finite numbers. Received: {received}. "
             "Correct the line, or get the file again."
         )
 
     def _text_entries(self) -> Iterator[Entry]:
         dimension, first = self.dimension, 1
-        lines = _lines(self.path)
+        lines = _lines(self.file)
         if self.promised is not None:
             next(lines)
             first = 2
@@ -122,21 +123,21 @@ class VectorFile:
         word = line.rsplit(b" ", self.dimension)[0] if spaces > self.dimension else b""
         if self.promised is not None or not word or _is_number(word.rsplit(b" ", 1)[-1]):
             raise DataError(
-                f"{self.path}, line {place}: expected a word and {self.dimension} numbers. Received: {spaces + 1} fields. "
+                f"{self.file}, line {place}: expected a word and {self.dimension} numbers. Received: {spaces + 1} fields. "
                 "Correct the line, or get the file again."
             )
         return len(word)
 
     def _binary_entries(self) -> Iterator[Entry]:
         size = 4 * self.dimension
-        with self.path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        with self.file.path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
             mapped.madvise(mmap.MADV_SEQUENTIAL)
             position, released = self.header_bytes, 0
             for number in range(1, (self.promised or 0) + 1):
                 end = mapped.find(b" ", position) + 1
                 if not end or end + size > len(mapped):
                     raise DataError(
-                        f"{self.path}, vector {number} of {self.promised}: expected a word, a space and {size} bytes. "
+                        f"{self.file}, vector {number} of {self.promised}: expected a word, a space and {size} bytes. "
                         "Received: the end of the file. Get the whole file again."
                     )
                 yield Entry(number, mapped[position : end - 1].lstrip(b"\n"), mapped[end : end + size])
@@ -146,7 +147,7 @@ class VectorFile:
                     mapped.madvise(mmap.MADV_DONTNEED, 0, released)  # what was read no longer counts as this process' memory
             if mapped[position : position + 2].strip(b"\n"):
                 raise DataError(
-                    f"{self.path}: expected {self.promised} vectors of {self.dimension} numbers, as the header says. "
+                    f"{self.file}: expected {self.promised} vectors of {self.dimension} numbers, as the header says. "
                     f"Received: {len(mapped) - position} bytes after the last of them. Get the file again."
                 )
 
@@ -155,7 +156,7 @@ def open_vectors(path: str | Path, form: VectorFormat | None = None) -> VectorFi
     """Read the beginning of a file of vectors.
 
     Args:
-        path: a local file; text may be gzip.
+        path: a local file, or the s3:// URL of one, which is brought here; text may be gzip.
         form: its form; None: found from its bytes.
 
     Raises:
@@ -163,28 +164,30 @@ def open_vectors(path: str | Path, form: VectorFormat | None = None) -> VectorFi
         DataError: it is empty, or no file of vectors in this form.
         AccessError: it may not be read.
     """
-    path = Path(path)
-    head = _head(path)
+    file = local_file(str(path))
+    if file is None:
+        raise _absent(str(path))
+    head = _head(file)
     compressed = head.startswith(GZIP_MAGIC)
     if compressed:
-        head = next(_blocks(path), b"")[:HEAD_BYTES]
+        head = next(_blocks(file), b"")[:HEAD_BYTES]
     if not head.strip():
-        raise DataError(f"{path}: expected {_FORMS}. Received: an empty file.")
+        raise DataError(f"{file}: expected {_FORMS}. Received: an empty file.")
     first, _, rest = head.partition(b"\n")
     header = _header(first)
     found = form or _detected(header, rest)
     if found == "word2vec-binary" and compressed:
-        raise DataError(f"{path}: expected a plain binary file, which can be memory-mapped. Received: gzip. Unpack it first with: gunzip")
+        raise DataError(f"{file}: expected a plain binary file, which can be memory-mapped. Received: gzip. Unpack it first with: gunzip")
     if found == "glove":
-        return VectorFile(path, found, _dimension(path, first), None, 0, compressed)
+        return VectorFile(file, found, _dimension(file, first), None, 0, compressed)
     if header is None:
         raise DataError(
-            f"{path}: expected {found} with a first line of two numbers, count and dimension. Received: {_shown(first)}. "
+            f"{file}: expected {found} with a first line of two numbers, count and dimension. Received: {_shown(first)}. "
             f"Name another format ({', '.join(FORMATS)}), or none to have it found."
         )
     if header[0] == 0:
-        raise DataError(f"{path}: expected word vectors. Received: a header that announces none. Name another file.")
-    vectors = VectorFile(path, found, header[1], header[0], len(first) + 1, compressed)
+        raise DataError(f"{file}: expected word vectors. Received: a header that announces none. Name another file.")
+    vectors = VectorFile(file, found, header[1], header[0], len(first) + 1, compressed)
     _check_promise(vectors)
     return vectors
 
@@ -193,11 +196,11 @@ def _check_promise(vectors: VectorFile) -> None:
     """Refuse a header that the file cannot hold, before anything is made in the size that it names."""
     if vectors.compressed:
         return
-    size_bytes = vectors.path.stat().st_size
+    size_bytes = vectors.file.path.stat().st_size
     number_bytes = 4 if vectors.format == "word2vec-binary" else 2
     if (vectors.promised or 0) * vectors.dimension * number_bytes > size_bytes:
         raise DataError(
-            f"{vectors.path}: expected {vectors.promised} vectors of {vectors.dimension} numbers, as the header says. "
+            f"{vectors.file}: expected {vectors.promised} vectors of {vectors.dimension} numbers, as the header says. "
             f"Received: a file of {size_bytes} bytes, too short for them. Get the whole file again."
         )
 
@@ -219,48 +222,52 @@ def _detected(header: tuple[int, int] | None, rest: bytes) -> VectorFormat:
     return "word2vec-text" if as_text else "word2vec-binary"
 
 
-def _dimension(path: Path, line: bytes) -> int:
+def _dimension(file: LocalFile, line: bytes) -> int:
     """D of a file without a header: the numbers that its first line ends with."""
     fields = line.rstrip(b" \r").split(b" ")
     numbers = 0
     while numbers < len(fields) - 1 and _is_number(fields[-1 - numbers]):
         numbers += 1
     if not numbers:
-        raise DataError(f"{path}: expected {_FORMS}. Received a first line: {_shown(line)}. Name another file.")
+        raise DataError(f"{file}: expected {_FORMS}. Received a first line: {_shown(line)}. Name another file.")
     return numbers
 
 
-def _head(path: Path) -> bytes:
+def _head(file: LocalFile) -> bytes:
     try:
-        with os_errors(path), path.open("rb") as file:
-            return file.read(HEAD_BYTES)
+        with os_errors(file.path), file.path.open("rb") as opened:
+            return opened.read(HEAD_BYTES)
     except FileNotFoundError:
-        raise NotFoundError(f"no file {path}. Name a file of word vectors: {_FORMS}.") from None
+        raise _absent(file.name) from None
 
 
-def _lines(path: Path) -> Iterator[bytes]:
+def _absent(name: str) -> NotFoundError:
+    return NotFoundError(f"no file {name}. Name a file of word vectors: {_FORMS}.")
+
+
+def _lines(file: LocalFile) -> Iterator[bytes]:
     """The lines of a text file without their ends; never more than a block and a line in memory."""
     rest = b""
-    for block in _blocks(path):
+    for block in _blocks(file):
         lines = (rest + block).split(b"\n")
         rest = lines.pop()
         yield from lines
         if len(rest) > BLOCK_BYTES:
-            raise DataError(f"{path}: expected lines of text. Received: one of more than {BLOCK_BYTES} bytes. Name another file.")
+            raise DataError(f"{file}: expected lines of text. Received: one of more than {BLOCK_BYTES} bytes. Name another file.")
     if rest:
         yield rest
 
 
-def _blocks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as plain:
+def _blocks(file: LocalFile) -> Iterator[bytes]:
+    with file.path.open("rb") as plain:
         compressed = plain.read(2) == GZIP_MAGIC
         plain.seek(0)
-        file = cast(IO[bytes], gzip.open(plain)) if compressed else plain
+        opened = cast(IO[bytes], gzip.open(plain)) if compressed else plain
         try:
-            while block := file.read(BLOCK_BYTES):
+            while block := opened.read(BLOCK_BYTES):
                 yield block
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise DataError(f"{path}: expected a whole gzip file. Received: {error}. Get the file again.") from None
+            raise DataError(f"{file}: expected a whole gzip file. Received: {error}. Get the file again.") from None
 
 
 def _is_number(field: bytes) -> bool:

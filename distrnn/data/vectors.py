@@ -97,7 +97,7 @@ def read_embedding(
     """Read the vectors of a vocabulary's tokens from a file.
 
     Args:
-        path: GloVe text or word2vec text, plain or gzip, or word2vec binary; a local file.
+        path: GloVe text or word2vec text, plain or gzip, or word2vec binary; a local file, or the s3:// URL of one.
         vocabulary: tokens and their ids.
         form: the file's form; None: found from its bytes.
         fold: compare lower-cased; of several spellings in the file the first one counts.

@@ -56,11 +56,13 @@ class Data(Section):
     )
     path: str | None = Field(
         None,
-        description="Where the text is, relative to this file: a file or folder; for csv, jsonl, parquet and text also a glob, or an "
+        description="Where the text is, relative to this file: a file or folder, for csv, jsonl, parquet and text also a glob; or an "
         "s3:// URL of any of them. A folder of train and test files, or of folders of those names, brings its own test split. "
         "Default: download (imdb, nietzsche).",
     )
-    test_path: str | None = Field(None, description="The test split's own files, for csv, jsonl, parquet, text and an imdb CSV.")
+    test_path: str | None = Field(
+        None, description="The test split's own files or their s3:// URL, for csv, jsonl, parquet, text and an imdb CSV."
+    )
     text_column: Annotated[str, Field(min_length=1)] | None = Field(
         None, description="Column or field of the text, for csv, jsonl and parquet. Default: text."
     )

@@ -115,6 +115,18 @@ def absolute(path: str, folder: Path) -> str:
     return path if "://" in path else str((folder / os.path.expanduser(path)).resolve())
 
 
+def local_paths(document: Mapping[str, Any]) -> dict[str, str]:
+    """The paths in a workflow document that lie in no object store, by their dotted keys."""
+    found = {".".join(keys): _value(document, keys) for keys in PATH_KEYS}
+    return {key: path for key, path in found.items() if isinstance(path, str) and not path.startswith("s3://")}
+
+
+def _value(document: Any, keys: Sequence[str]) -> Any:
+    for key in keys:
+        document = document.get(key) if isinstance(document, Mapping) else None
+    return document
+
+
 def _split(key: str, text: str) -> list[str]:
     keys = key.strip().split(".")
     if not all(keys):

@@ -97,8 +97,8 @@ def _pretrained(workflow: Workflow, model: ClassifierModel) -> Iterator[Problem]
     tokenizer, section = workflow.data.tokenizer, model.pretrained
     if section is None or model.type not in EMBEDDING_TYPES:
         return
-    if "://" in section.path:
-        yield Problem("model.pretrained.path", "a file that the workers can read", show(section.path))
+    if "://" in section.path and not section.path.startswith("s3://"):
+        yield Problem("model.pretrained.path", "a file, or an s3:// URL of one", show(section.path))
     if tokenizer.level != "word":
         yield Problem("data.tokenizer.level", "word beside model.pretrained, whose file holds vectors of words", show(tokenizer.level))
     if tokenizer.buckets is not None:

@@ -28,6 +28,11 @@ LANGUAGE_METRICS = ("loss_nats", "bits_per_character", "perplexity")
 SMALLER_IS_BETTER = ("loss", *LANGUAGE_METRICS)
 MAX_LABELS = 2**15 - 1
 FILELESS_SOURCES = ("synthetic-reviews", "python-docs")
+KERAS_FILE, KERAS_ENDING = "imdb.npz", ".npz"
+KERAS_STAYS_HERE = (
+    "parquet files, aclImdb or a CSV file in S3; Keras' imdb.npz is opened from a disk alone: name a local file, or leave the key out to "
+    "download it"
+)
 RESERVED = "an alias; latest and v<digits> name versions by themselves"
 
 
@@ -49,8 +54,10 @@ def _data(workflow: Workflow) -> Iterator[Problem]:
         yield Problem("data.path", expected, "nothing" if data.path is None else show(data.path))
     for key in ("path", "test_path"):
         url = getattr(data, key) or ""
-        if "://" in url and not (data.source in FILE_SOURCES and url.startswith("s3://")):
-            yield Problem(f"data.{key}", "a file or folder", show(url))
+        if "://" in url and not url.startswith("s3://"):
+            yield Problem(f"data.{key}", "a file or folder, or an s3:// URL", show(url))
+    if data.source == "imdb" and (data.path or "").startswith("s3://") and (data.path or "").endswith(KERAS_ENDING):
+        yield Problem("data.path", KERAS_STAYS_HERE, show(data.path))
     yield from _columns(workflow)
     yield from _labels(workflow)
     if task != "classifier" and data.duplicates != "keep":

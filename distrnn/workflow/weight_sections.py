@@ -103,7 +103,7 @@ class Pretrained(Section):
     """Vectors that the embedding begins with; tokens without one begin as `initializers.embeddings` says."""
 
     path: Annotated[str, Field(min_length=1)] = Field(
-        description="File of vectors, relative to this file: GloVe or word2vec text, plain or gzip, or word2vec binary."
+        description="File of vectors, relative to this file, or its s3:// URL: GloVe or word2vec text, plain or gzip, or word2vec binary."
     )
     format: Literal["glove", "word2vec-text", "word2vec-binary"] | None = Field(None, description="Default: told from the file.")
     trainable: bool = Field(True, description="Whether training changes them.")

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -159,6 +160,42 @@ def test_the_doctor_looks_at_every_node(bucket: Bucket, job_nodes: JobNodes) -> 
     told = [line for line in done.stdout.splitlines() if line.startswith(f"{nodes[1]['node']}: registry: ")]
     assert [f" refuses access to {bucket.registry}/_doctor/" in line for line in told] == [True, True]
     assert bucket.written_after(0.0, "_doctor/") == []
+
+
+FROM_HERE = """
+name: from-here
+data: {source: csv, path: reviews/train.csv, test_path: "reviews/te*.csv", labels: [bad, good]}
+model: {type: lstm, sequence_length: 10, embedding_dim: 3, units: 4, pretrained: {path: vectors.txt}}
+train: {epochs: 1, global_batch_size: 8}
+scaling: {device: cpu}
+register: {name: from-here}
+"""
+
+
+def test_data_of_this_machine_is_sent_with_the_run(bucket: Bucket, tmp_path: Path) -> None:
+    rows = [f"a {'good' if row % 2 else 'dull'} film number {row},{'good' if row % 2 else 'bad'}" for row in range(80)]
+    (tmp_path / "reviews").mkdir()
+    (tmp_path / "reviews/train.csv").write_text("\n".join(["text,label", *rows]))
+    (tmp_path / "reviews/test.csv").write_text("\n".join(["text,label", *rows[:20]]))
+    (tmp_path / "vectors.txt").write_text("film 1 2 3\ngood 4 5 6\n")
+    (tmp_path / "w.yaml").write_text(FROM_HERE)
+    command = ("submit", str(tmp_path / "w.yaml"), "--upload-data", "--run-id", "from-here", "--wait", "--json")
+    done = distrnn(*command)
+    assert done.returncode == 0, done.stderr
+    assert f"Uploading 3 files, 0.1 MB, to {bucket.storage}/uploads.\n" in done.stderr
+    document = json.loads(done.stdout)
+    assert document["result"]["metrics"]["examples"] == 20
+    assert document["resume"].endswith(" --upload-data --resume from-here")
+    sent = bucket.written_after(0.0, "uploads/")
+    assert sorted(key.rpartition("/")[2] for key in sent) == ["test.csv", "train.csv", "vectors.txt"]
+    again = distrnn(*command)
+    assert (json.loads(again.stdout)["new"], "Uploading" in again.stderr) == (False, False)
+    (tmp_path / "vectors.txt").unlink()
+    lacking = distrnn(*command)
+    assert (lacking.returncode, json.loads(lacking.stdout)["message"]) == (
+        3,
+        f"model.pretrained.path: expected a file. Received: '{tmp_path}/vectors.txt', which is none. Correct it.",
+    )
 
 
 def test_a_cluster_that_wants_no_local_path_gets_none(bucket: Bucket, training_workflows: dict[str, str]) -> None:

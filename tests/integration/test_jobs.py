@@ -158,16 +158,79 @@ def test_there_must_be_something_to_go_on_with(
         submit(FakeCluster(), request(workflow), resume="mine")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("key", "place"), [("data.path", "/here/reviews.parquet"), ("storage.root", "/here/storage")])
-def test_places_of_this_machine_are_refused_by_their_key(workflow: str, key: str, place: str) -> None:
+@pytest.mark.parametrize(
+    ("key", "place", "offered", "other_way"),
+    [
+        ("data.path", "/here/reviews.parquet", False, ", or --upload-data for up to 100 MB"),
+        ("data.path", "/here/reviews.parquet", None, ""),
+        ("train.pseudo_labels", "{teacher: t, rows: 1, path: /here/more.parquet}", False, ", or --upload-data for up to 100 MB"),
+        ("storage.root", "/here/storage", False, " or set DISTRNN_STORAGE to one"),
+        ("storage.root", "/here/storage", True, " or set DISTRNN_STORAGE to one"),
+    ],
+)
+def test_places_of_this_machine_are_refused_by_their_key(workflow: str, key: str, place: str, offered: bool | None, other_way: str) -> None:
     with pytest.raises(WorkflowError) as caught:
-        request(workflow, f"{key}={place}")
-    setting = " or set DISTRNN_STORAGE to one" if key == "storage.root" else ""
+        request(workflow, f"{key}={place}", upload_data=offered)
+    named, path = (f"{key}.path", "/here/more.parquet") if place.startswith("{") else (key, place)
     assert caught.value.message == (
-        f"{workflow}: key {key!r}: expected a place that every node of the cluster reaches. Received: {place}. Use an s3:// URL"
-        f"{setting}; if all nodes share this folder, say so with --shared-filesystem."
+        f"{workflow}: key {named!r}: expected a place that every node of the cluster reaches. Received: {path}. Use an s3:// URL"
+        f"{other_way}; if all nodes share this folder, say so with --shared-filesystem."
     )
     assert "--shared-filesystem" in request(workflow, f"{key}={place}", shared_filesystem=True).arguments()
+
+
+@pytest.fixture
+def local_data(tmp_path: Path) -> str:
+    """A `--set` text that names a local file."""
+    (tmp_path / "reviews.parquet").write_text("some bytes")
+    return f"data.path={tmp_path / 'reviews.parquet'}"
+
+
+@pytest.fixture
+def storage(monkeypatch: pytest.MonkeyPatch) -> MemoryStore:
+    """What is behind s3://bucket/storage."""
+    store = MemoryStore()
+    monkeypatch.setattr(submission, "open_store", lambda url: store if url == "s3://bucket/storage" else open_store(url))
+    monkeypatch.setattr(submission.Request, "storage_url", "s3://bucket/storage")
+    return store
+
+
+def test_local_data_is_sent_before_the_run_that_names_its_url(workflow: str, local_data: str, storage: MemoryStore) -> None:
+    cluster, said = FakeCluster(), list[str]()
+    job, _ = submit(cluster, request(workflow, local_data, upload_data=True), run_id="mine", say=said.append)  # type: ignore[arg-type]
+    (key,) = storage.snapshot()
+    assert yaml.safe_load(cluster.text)["data"]["path"] == f"s3://bucket/storage/{key}"
+    assert (key.split("/")[0], storage.read(key)) == ("uploads", b"some bytes")
+    assert said == [f"Uploading 1 file, 0.1 MB, to {storage.url}/uploads."]
+    assert job.resume.endswith(f"--set {local_data} --registry s3://bucket/registry --upload-data --resume mine")
+
+
+def test_the_same_data_again_is_the_same_job_and_other_data_is_refused(
+    workflow: str, local_data: str, storage: MemoryStore, tmp_path: Path
+) -> None:
+    cluster = FakeCluster()
+    submit(cluster, request(workflow, local_data, upload_data=True), run_id="mine")  # type: ignore[arg-type]
+    assert submit(cluster, request(workflow, local_data, upload_data=True), run_id="mine")[1] is False  # type: ignore[arg-type]
+    (tmp_path / "reviews.parquet").write_text("other bytes")
+    with pytest.raises(ConflictError):
+        submit(cluster, request(workflow, local_data, upload_data=True), run_id="mine")  # type: ignore[arg-type]
+    assert len(storage.snapshot()) == 1
+
+
+def test_a_run_that_goes_on_finds_data_that_was_deleted_meanwhile(workflow: str, local_data: str, storage: MemoryStore) -> None:
+    cluster = FakeCluster()
+    submit(cluster, request(workflow, local_data, upload_data=True), run_id="mine")  # type: ignore[arg-type]
+    (key,) = storage.snapshot()
+    storage.delete(key)
+    cluster.status = "STOPPED"
+    submit(cluster, request(workflow, local_data, upload_data=True), resume="mine")  # type: ignore[arg-type]
+    assert list(storage.snapshot()) == [key]
+
+
+def test_only_data_is_sent(workflow: str, local_data: str, storage: MemoryStore) -> None:
+    with pytest.raises(UsageError, match=r"^--lock: expected a place"):
+        request(workflow, local_data, upload_data=True, lock="/here")
+    assert storage.snapshot() == {}
 
 
 @pytest.mark.parametrize(

@@ -42,17 +42,27 @@ def test_local_places_are_refused_on_several_nodes(nodes: int, address: str, key
         require_shared(WORKFLOW, [NODE] * nodes, address, places, shared_filesystem=False)
     assert str(caught.value) == (
         f"key {key!r}: expected a place that every node of the cluster reaches. Received: /home/me/storage. "
-        "Use an s3:// URL for storage and registry; if all nodes share this folder, say so with --shared-filesystem."
+        "Use an s3:// URL; if all nodes share this folder, say so with --shared-filesystem."
     )
 
 
-def test_a_local_file_of_vectors_is_refused_on_several_nodes() -> None:
-    document = changed(changed(CLASSIFIER, "data.source", "synthetic-reviews"), "model.pretrained", {"path": "/home/me/v.txt"})
+@pytest.mark.parametrize(
+    ("section", "value"),
+    [
+        ("data", {"source": "csv", "path": "/home/me/it"}),
+        ("data", {"source": "csv", "path": "s3://bucket/train.csv", "test_path": "/home/me/it"}),
+        ("model.pretrained", {"path": "/home/me/it"}),
+        ("train.pseudo_labels", {"teacher": "t", "path": "/home/me/it", "rows": 1}),
+    ],
+)
+def test_local_data_is_refused_on_several_nodes(section: str, value: dict[str, object]) -> None:
+    document = changed(changed(CLASSIFIER, "data.source", "synthetic-reviews"), section, value)
+    key = "data.test_path" if "test_path" in value else f"{section}.path"
     with pytest.raises(WorkflowError) as caught:
         require_shared(validate(document, "w.yaml"), [NODE] * 2, "head:6379", SHARED, shared_filesystem=False)
     assert str(caught.value) == (
-        "key 'model.pretrained.path': expected a place that every node of the cluster reaches. Received: /home/me/v.txt. "
-        "Use an s3:// URL for storage and registry; if all nodes share this folder, say so with --shared-filesystem."
+        f"key {key!r}: expected a place that every node of the cluster reaches. Received: /home/me/it. "
+        "Use an s3:// URL; if all nodes share this folder, say so with --shared-filesystem."
     )
     assert require_shared(validate(document, "w.yaml"), [NODE] * 2, "head:6379", SHARED, shared_filesystem=True) is False
 

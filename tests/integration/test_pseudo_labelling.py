@@ -1,6 +1,7 @@
 """A published teacher labels documents for a run: once, pinned, no copy of a test document among them; and what a step then reads."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -101,6 +102,15 @@ def test_the_same_documents_are_judged_once(place: Place, monkeypatch: pytest.Mo
     monkeypatch.setattr("distrnn.client.Classifier.predict", None)
     again = place.labelled(place.pseudo(soft=True, rows=3))
     assert (again.name, again.origin["soft"]) == (first.name, True)
+
+
+def test_documents_in_s3_are_those_of_the_file(place: Place, moto_s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = place.labelled(place.pseudo())
+    moto_s3.use(monkeypatch)
+    store = open_store(moto_s3.new_url())
+    store.put_file("more.parquet", Path(place.document["train"]["pseudo_labels"]["path"]))
+    for path in (f"{store.url}/more.parquet", store.url):
+        assert place.labelled(place.pseudo(path=path)) == first
 
 
 def test_a_run_keeps_the_teacher_it_began_with(place: Place, tiny_classifier: Any) -> None:

@@ -102,6 +102,14 @@ def test_a_new_run_is_named_or_an_old_one_goes_on(cli, workflow_file):
     assert (done.exit_code, done.stderr) == (2, "error: --run-id names a new run and --resume goes on with one; give one of them.\n")
 
 
+def test_data_is_sent_or_shared(cli, workflow_file):
+    done = cli("submit", workflow_file, "--upload-data", "--shared-filesystem")
+    assert (done.exit_code, done.stderr) == (
+        2,
+        "error: --upload-data sends local data to the cluster and --shared-filesystem says that it is there; give one of them.\n",
+    )
+
+
 def test_doctor_asks_nodes_only_where_there_are_any(cli):
     done = cli("doctor", "--installed")
     assert (done.exit_code, done.stderr) == (

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,6 +10,7 @@ import typer.main
 import yaml
 
 from distrnn.cli.main import app
+from distrnn.errors import UsageError
 from distrnn.retraining.book import Book
 from distrnn.retraining.state import Entry, Inputs, State, Turn
 from distrnn.storage import open_store
@@ -107,11 +109,26 @@ def test_two_workflows_of_one_name_are_refused(cli, scheduled_file):
 
 
 def test_options_of_a_cluster_need_one(cli, scheduled_file):
-    done = cli("schedule", "run", scheduled_file, "--installed")
-    assert (done.exit_code, done.stderr) == (
-        2,
-        "error: --installed and --shared-filesystem are for runs on a cluster; name it with --address URL.\n",
-    )
+    for option in ("--installed", "--shared-filesystem", "--upload-data"):
+        done = cli("schedule", "run", scheduled_file, option)
+        assert (done.exit_code, done.stderr) == (
+            2,
+            "error: --installed, --shared-filesystem and --upload-data are for runs on a cluster; name it with --address URL.\n",
+        )
+
+
+def test_options_of_a_cluster_are_those_of_submit(cli, scheduled_file, monkeypatch):
+    given = []
+
+    @contextmanager
+    def around(*arguments):
+        given.append(arguments[3])
+        raise UsageError("that will do")
+        yield
+
+    monkeypatch.setattr("distrnn.cli.schedule._around", around)
+    cli("schedule", "run", scheduled_file, "--address", "http://head:8265", "--upload-data", "--installed")
+    assert given == [["--installed", "--upload-data"]]
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import pickle
 import pyarrow as pa
 import pytest
 
+from distrnn.data.source_files import check_unchanged, find_files, splits_of
 from distrnn.data.sources import read_chunk, streams
-from distrnn.data.sources.files import check_unchanged, find_files, splits_of
 from distrnn.errors import DataError, NotFoundError
 from fixtures_sources import opened, opened_corpus, texts_of, tiny_chunks
 
@@ -58,6 +58,16 @@ def test_a_folder_with_the_signs_of_a_glob_in_its_name_is_a_folder(tmp_path):
     (tmp_path / "run[1]").mkdir()
     (tmp_path / "run[1]" / "a.csv").write_text("x")
     assert names(tmp_path / "run[1]" / "*.csv") == ["a.csv"]
+
+
+def test_a_missing_file_of_such_a_folder_is_not_found(tmp_path):
+    (tmp_path / "run[1]").mkdir()
+    with pytest.raises(NotFoundError) as caught:
+        names(tmp_path / "run[1]" / "a.csv")
+    assert str(caught.value) == (
+        f"data.path: expected a file, a folder, a glob or an s3:// URL of one. Received: '{tmp_path}/run[1]/a.csv', which does not exist. "
+        "Correct it."
+    )
 
 
 def test_a_class_of_characters_may_hold_any(tmp_path):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from distrnn.errors import NotFoundError, WorkflowError
 from distrnn.workflow import load_workflow, overrides_as_mapping, storage_root, validate
+from distrnn.workflow.document import local_paths
 from distrnn.workflow.sections import Train
 from fixtures_workflow import CLASSIFIER, LANGUAGE_MODEL, changed
 
@@ -39,6 +40,20 @@ def test_file_that_does_not_exist():
     with pytest.raises(NotFoundError) as caught:
         load_workflow("no/such.yaml")
     assert str(caught.value) == "no workflow file at 'no/such.yaml'. Write one with: distrnn init NAME"
+
+
+def test_local_paths_are_those_that_lie_in_no_object_store():
+    document = {
+        "data": {"path": "/here/a.csv", "test_path": "s3://bucket/b.csv"},
+        "model": {"type": "lstm", "pretrained": {"path": "/here/v.txt", "trainable": False}},
+        "train": {"epochs": 1, "pseudo_labels": None},
+        "storage": {"root": "file:///here"},
+    }
+    assert local_paths(document) == {
+        "data.path": "/here/a.csv",
+        "model.pretrained.path": "/here/v.txt",
+        "storage.root": "file:///here",
+    }
 
 
 def test_folder_is_no_file(tmp_path):

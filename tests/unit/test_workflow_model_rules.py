@@ -173,8 +173,8 @@ def test_batch_normalization_and_a_mask_exclude_each_other():
     ("change", "line"),
     [
         (
-            ("model.pretrained.path", "s3://bucket/v.txt"),
-            'model.pretrained.path\': expected a file that the workers can read. Received: "s3://bucket/v.txt"',
+            ("model.pretrained.path", "https://x/v.txt"),
+            'model.pretrained.path\': expected a file, or an s3:// URL of one. Received: "https://x/v.txt"',
         ),
         (
             ("data.tokenizer", {"level": "char"}),

@@ -258,13 +258,32 @@ def test_files_need_a_path(source):
     )
 
 
-def test_files_may_lie_on_a_server_and_other_sources_not():
-    validate(changed(CLASSIFIER, "data", {"source": "csv", "path": "s3://bucket/*.csv", "test_path": "s3://bucket/test"}), "w.yaml")
-    assert refusal(CLASSIFIER, ("data.path", "s3://bucket/x.csv")) == (
-        "w.yaml: key 'data.path': expected a file or folder. Received: \"s3://bucket/x.csv\""
-    )
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"source": "csv", "path": "s3://bucket/*.csv", "test_path": "s3://bucket/test"},
+        {"source": "imdb", "path": "s3://bucket/reviews.csv", "test_path": "s3://bucket/test.csv"},
+        {"source": "imdb", "path": "s3://bucket/aclImdb"},
+    ],
+)
+def test_files_may_lie_in_s3(data):
+    validate(changed(CLASSIFIER, "data", data), "w.yaml")
+
+
+def test_a_corpus_may_lie_in_s3():
+    validate(changed(LANGUAGE_MODEL, "data.path", "s3://bucket/nietzsche.txt"), "w.yaml")
+
+
+def test_files_lie_on_no_other_server():
     assert refusal(CLASSIFIER, FILES, ("data.path", "https://x/y.csv")) == (
-        "w.yaml: key 'data.path': expected a file or folder. Received: \"https://x/y.csv\""
+        "w.yaml: key 'data.path': expected a file or folder, or an s3:// URL. Received: \"https://x/y.csv\""
+    )
+
+
+def test_the_file_of_keras_is_opened_from_a_disk_alone():
+    assert refusal(CLASSIFIER, ("data.path", "s3://bucket/imdb.npz")) == (
+        "w.yaml: key 'data.path': expected parquet files, aclImdb or a CSV file in S3; Keras' imdb.npz is opened from a disk alone: name a "
+        'local file, or leave the key out to download it. Received: "s3://bucket/imdb.npz"'
     )
 
 

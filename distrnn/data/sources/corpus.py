@@ -17,9 +17,9 @@ import pyarrow as pa
 
 from distrnn.data import columns, labels
 from distrnn.data.columns import InvalidUtf8
+from distrnn.data.source_files import SourceFile, check_unchanged
 from distrnn.data.sources import base, streams
 from distrnn.data.sources.base import Chunk, Kind, Read
-from distrnn.data.sources.files import SourceFile, check_unchanged
 from distrnn.data.splits import Part, SplitRules, cut_corpus
 from distrnn.errors import DataError
 

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from distrnn.data.columns import InvalidUtf8
 from distrnn.data.labels import Labels
-from distrnn.data.sources.files import SourceFile
+from distrnn.data.source_files import SourceFile
 
 Kind = Literal["csv", "jsonl", "parquet", "text"]
 Document = Literal["file", "line", "paragraph"]

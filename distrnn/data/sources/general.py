@@ -9,9 +9,9 @@ import numpy as np
 
 from distrnn.data.downloads import PublishedFile, fetch
 from distrnn.data.labels import Labels
+from distrnn.data.source_files import SourceFile, find_files, is_glob, renamed, splits_of
 from distrnn.data.sources.base import Chunk, DocumentSource, Kind, Part, Source, digest_of
 from distrnn.data.sources.corpus import StreamSource
-from distrnn.data.sources.files import SourceFile, find_files, is_glob, renamed, splits_of
 from distrnn.data.sources.form import ENDINGS, Form
 from distrnn.data.sources.rows import FileRows
 from distrnn.data.splits import SplitRules, cut_rows

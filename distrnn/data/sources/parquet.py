@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from distrnn.data.columns import require_columns
+from distrnn.data.source_files import SourceFile
 from distrnn.data.sources import base
-from distrnn.data.sources.files import SourceFile
 from distrnn.data.sources.form import Form, Span
 from distrnn.data.sources.parse import Raw
 from distrnn.data.sources.streams import raw, reading

@@ -13,7 +13,7 @@ import pyarrow.csv as pacsv
 import pyarrow.json as pajson
 
 from distrnn.data.columns import require_columns
-from distrnn.data.sources.files import plain
+from distrnn.data.source_files import plain
 from distrnn.data.sources.form import Form, Span
 from distrnn.errors import DataError
 

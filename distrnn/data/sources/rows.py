@@ -1,24 +1,29 @@
 """Files as rows: one pass over each gives its digest and its spans, and any process reads any span."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from distrnn.data import columns, labels
+from distrnn.data.source_files import SourceFile, check_unchanged
 from distrnn.data.sources import base, parse
 from distrnn.data.sources.base import Part, Read
 from distrnn.data.sources.borders import Borders, CsvBorders, LineBorders, ParagraphBorders, cut
-from distrnn.data.sources.files import SourceFile, check_unchanged
 from distrnn.data.sources.form import Form, Span
 from distrnn.data.sources.parquet import parquet_spans, read_parquet
 from distrnn.data.sources.streams import hashed_blocks, read_span, sha256_of
 from distrnn.errors import DataError
 
+AT_ONCE = 16
+T = TypeVar("T")
+R = TypeVar("R")
 _MARK = b"\xef\xbb\xbf"
 _HEADER_BYTES = 1 << 20
 _PARSERS = {"csv": parse.parse_csv, "jsonl": parse.parse_jsonl, "text": parse.parse_text}
@@ -35,7 +40,7 @@ class SpanReader:
         """The rows as (id, text, label)."""
         files = [span.file for span in self.spans]
         try:
-            read = [_read(span, self.form) for span in self.spans]
+            read = _each(partial(_read, form=self.form), self.spans, files)
         except DataError:
             # Whatever else is wrong with a file that changed, that it changed is what its owner must know
             check_unchanged(files)
@@ -69,7 +74,7 @@ class FileRows:
 
     @cached_property
     def _scanned(self) -> list[tuple[str, list[Span]]]:
-        found = [scan(file, self.form) for file in self.files]
+        found = _each(partial(scan, form=self.form), self.files, self.files)
         check_unchanged(self.files)
         return found
 
@@ -101,6 +106,16 @@ def scan(file: SourceFile, form: Form) -> tuple[str, list[Span]]:
     skipped = stream.skipped
     spans = [Span(file, start + skipped, stop + skipped, first_row, rows, stop - start, names) for start, stop, first_row, rows in pieces]
     return digest.hexdigest(), spans
+
+
+def _each(work: Callable[[T], R], items: Sequence[T], files: Sequence[SourceFile]) -> list[R]:
+    """Do some work for each item, in order; where each lies in a file of its own on a server, many of them are asked for at once."""
+    # Spans of one file, and compressed files, are read through a stream that stays open and only goes forward
+    is_apart = len(set(files)) == len(files) > 1 and not any(file.store.is_local or file.compression for file in files)
+    if not is_apart:
+        return [work(item) for item in items]
+    with ThreadPoolExecutor(min(AT_ONCE, len(items))) as pool:
+        return list(pool.map(work, items))
 
 
 class _Marked:

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
 
-from distrnn.data.sources.files import SourceFile
+from distrnn.data.source_files import SourceFile
 from distrnn.errors import DataError
 
 READ_BYTES = 1 << 20

@@ -1,7 +1,7 @@
 """Which files a path means: one file, a folder, a glob, or an s3:// URL of any of them.
 
 A file is known by its store, its key in it and the stamp it had when it was found, so that any process can open the very same bytes or
-say that they changed.
+say that they changed. Nothing here needs pyarrow: whoever submits a run looks for files too.
 """
 
 import os
@@ -70,13 +70,10 @@ def find_files(path: str, endings: Sequence[str], key: str) -> list[SourceFile]:
     """
     if is_glob(path):
         return _matching(path, key)
-    above, _, name = path.rstrip("/").rpartition("/")
-    if path.count("/") > 2 or "://" not in path:
-        alone = _one(above or "/", name)
-        if alone is not None:
-            return [alone]
+    if (alone := file_at(path)) is not None:
+        return [alone]
     found = listed(path.rstrip("/") or "/", "")
-    if not found and not _exists(path):
+    if not found and not is_there(path):
         raise NotFoundError(
             f"{key}: expected a file, a folder, a glob or an s3:// URL of one. Received: {path!r}, which does not exist. Correct it."
         )
@@ -88,7 +85,21 @@ def find_files(path: str, endings: Sequence[str], key: str) -> list[SourceFile]:
 
 def is_glob(path: str) -> bool:
     """Whether a path is a glob; a file or folder whose name has the signs of one is none."""
-    return not _exists(path) and _MAGIC.search(path) is not None
+    return _glob_start(path) is not None
+
+
+def file_at(path: str) -> SourceFile | None:
+    """The file of that very name; None where that is a folder, or nothing."""
+    above, name = _split(path)
+    return _one(above, name) if name else None
+
+
+def is_there(path: str) -> bool:
+    """Whether there is a file or a folder of that very name."""
+    if "://" not in path:
+        return Path(path).exists()
+    above, name = _split(path)
+    return file_at(path) is not None or any(True for _ in open_store(above).list(f"{name}/" if name else ""))
 
 
 def listed(root: str, prefix: str) -> list[SourceFile]:
@@ -137,17 +148,21 @@ def without_endings(name: str) -> str:
 
 
 def _matching(pattern: str, key: str) -> list[SourceFile]:
-    scheme, separator, rest = pattern.rpartition("://")
-    parts = rest.split("/")
-    # A folder whose name has the signs of a glob in it is a folder
-    literal = next(number for number, part in enumerate(parts) if _MAGIC.search(part) and not _exists("/".join(parts[: number + 1])))
-    root = scheme + separator + ("/".join(parts[:literal]) or "/")
-    wanted = re.compile(_translate("/".join(parts[literal:])))
-    prefix = _MAGIC.split(parts[literal])[0]
+    parts, start = pattern.split("/"), _glob_start(pattern) or 0
+    root = "/".join(parts[:start]) or ("/" if pattern.startswith("/") else ".")
+    wanted = re.compile(_translate("/".join(parts[start:])))
+    prefix = _MAGIC.split(parts[start])[0]
     found = [file for file in listed(root, prefix) if wanted.fullmatch(file.key)]
     if not found:
         raise NotFoundError(f"{key}: expected a glob that matches files. Received: {pattern!r}, which matches none. Correct it.")
     return found
+
+
+def _glob_start(path: str) -> int | None:
+    """Which part of a path is the first that is a pattern: one with the signs of a glob where nothing has that very name."""
+    parts = path.split("/")
+    signs = (number for number, part in enumerate(parts) if _MAGIC.search(part))
+    return next((number for number in signs if not is_there("/".join(parts[: number + 1]))), None)
 
 
 def _translate(pattern: str) -> str:
@@ -162,8 +177,13 @@ def _class(piece: str) -> str:
     return f"[^{inside[1:]}]" if inside.startswith("!") else f"[{inside}]"
 
 
-def _exists(path: str) -> bool:
-    return "://" not in path and Path(path).exists()
+def _split(path: str) -> tuple[str, str]:
+    """The store that a path lies in, and its key there; of a bucket itself the key is empty."""
+    path = path.rstrip("/")
+    if "://" in path and path.count("/") < 3:
+        return path, ""
+    above, separator, name = path.rpartition("/")
+    return above or separator or ".", name
 
 
 def _one(root: str, key: str) -> SourceFile | None:
