@@ -1,7 +1,7 @@
 """A run that begins with the weights of a published model: they are pulled once, in the driver, and kept in the storage root.
 
-Rows that belong to tokens (an embedding, the words of a bag) follow the tokens, so the other model may have another vocabulary. The model
-is pinned to the version that its reference led to when the run began.
+What belongs to tokens (an embedding, the words of a bag, the output of a language model) follows the tokens, so the other model may have
+another vocabulary. The model is pinned to the version that its reference led to when the run began.
 """
 
 from dataclasses import dataclass
@@ -13,15 +13,13 @@ import numpy.typing as npt
 from distrnn.client import FORM
 from distrnn.data import initial_weights
 from distrnn.data.dataset import Dataset
-from distrnn.data.initial_weights import BY_TOKEN
-from distrnn.errors import WorkflowError
+from distrnn.data.initial_weights import BY_NEXT_TOKEN, BY_TOKEN, refusal
 from distrnn.registry import Registry
 from distrnn.runtime.assemble import load_weights
 from distrnn.runtime.preprocessing import Preprocessing
 from distrnn.text import Vocabulary
-from distrnn.workflow import ClassifierModel, Workflow
-
-KEY = "model.weights_from"
+from distrnn.workflow import Workflow
+from distrnn.workflow.sections import EmbeddingModel
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ class Begun:
 
 def weights_from(workflow: Workflow) -> str | None:
     """The reference of the model whose weights a run begins with; None where they are drawn."""
-    return workflow.model.weights_from if isinstance(workflow.model, ClassifierModel) else None
+    return None if isinstance(workflow.model, EmbeddingModel) else workflow.model.weights_from
 
 
 def fetch(reference: str, dataset: Dataset, registry: Registry) -> Begun:
@@ -59,7 +57,8 @@ def fetch(reference: str, dataset: Dataset, registry: Registry) -> Begun:
     folder = registry.pull(version, form=FORM)
     other, own = Preprocessing.read(folder).vocabulary, dataset.vocabulary
     rows, known = _rows(other, own, reference)
-    weights = {key: array[rows] if key in BY_TOKEN else array for key, array in load_weights(folder / FORM).items()}
+    axes = BY_TOKEN | (BY_NEXT_TOKEN if version.metadata.get("task") == "language-model" else {})
+    weights = {key: array.take(rows, axes[key]) if key in axes else array for key, array in load_weights(folder / FORM).items()}
     name = initial_weights.write(dataset.store, weights, known)
     origin = {"name": version.name, "number": version.number, "digest": version.digest, "tokens_known": int(known.sum())}
     return Begun(name, f"{version.name}@{version.digest}", {**origin, "tokens": own.size})
@@ -70,12 +69,8 @@ def _rows(other: Vocabulary, own: Vocabulary, reference: str) -> tuple[npt.NDArr
     if own.spec.buckets is not None or other.spec.buckets is not None:
         if own.spec == other.spec:  # hashed alike: an id means the same to both
             return np.arange(own.size), np.ones(own.size, np.bool_)
-        raise _refusal("a model that makes ids of text as data.tokenizer says: hashed tokens have no names", reference)
+        raise refusal("a model that makes ids of text as data.tokenizer says: hashed tokens have no names", reference)
     rows, known = initial_weights.rows_by_token(other, own)
     if not known[own.spec.first_id :].any():
-        raise _refusal("a model that knows one of the dataset's tokens at least", f"{reference}, which knows none")
+        raise refusal("a model that knows one of the dataset's tokens at least", f"{reference}, which knows none")
     return rows, known
-
-
-def _refusal(expected: str, received: str) -> WorkflowError:
-    return WorkflowError(f"key '{KEY}': expected {expected}. Received: {received}", key=KEY)

@@ -12,15 +12,23 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from distrnn.errors import IntegrityError, NotFoundError
+from distrnn.errors import IntegrityError, NotFoundError, WorkflowError
 from distrnn.storage import Store
 from distrnn.text import Vocabulary
 
+KEY = "model.weights_from"  # of the workflow
 FOLDER = "initial-weights"
-BY_TOKEN = ("embedding/embeddings", "words/embeddings")  # weights with a row for each id
+# Weights that belong to ids, and the axis along which: what reads tokens in any model, and what foretells them in a language model
+BY_TOKEN = {"embedding/embeddings": 0, "words/embeddings": 0}
+BY_NEXT_TOKEN = {"output/kernel": 1, "output/bias": 0}
 KNOWN = "known"  # beside the weights: of which ids the other model has a row
 
 Arrays = dict[str, npt.NDArray[np.generic]]
+
+
+def refusal(expected: str, received: str) -> WorkflowError:
+    """The error for weights that this model cannot begin with."""
+    return WorkflowError(f"key '{KEY}': expected {expected}. Received: {received}", key=KEY)
 
 
 def rows_by_token(other: Vocabulary, vocabulary: Vocabulary) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:

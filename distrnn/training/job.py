@@ -202,14 +202,14 @@ def make_task(workflow: Workflow, dataset: Dataset, inputs: Inputs = NOTHING) ->
         IntegrityError: the weights are altered.
     """
     size = dataset.vocabulary.size
+    weights = initial_weights.read(dataset.store, inputs.weights) if inputs.weights else None
     if isinstance(workflow.model, ClassifierModel):
         vectors = read_vectors(workflow, dataset, inputs.vectors)
-        weights = initial_weights.read(dataset.store, inputs.weights) if inputs.weights else None
         return ClassifierTask(workflow.model, size, workflow.train.length_buckets, len(dataset.manifest.labels), vectors, weights)
     if isinstance(workflow.model, EmbeddingModel):
         first = dataset.vocabulary.spec.first_id
         return EmbeddingTask(workflow.model, np.array([0] * first + [count for _, count in dataset.vocabulary_counts], np.int64))
-    return LanguageTask(workflow.model, size)
+    return LanguageTask(workflow.model, size, weights)
 
 
 class Judge:

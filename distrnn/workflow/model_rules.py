@@ -64,14 +64,14 @@ def _convolution(model: ClassifierModel) -> Iterator[Problem]:
         )
 
 
-def _begun(model: ClassifierModel) -> Iterator[Problem]:
+def _begun(model: ClassifierModel | LanguageModel) -> Iterator[Problem]:
     if model.weights_from is None:
         return
     try:
         ModelRef.parse(model.weights_from)
     except UsageError as error:
         yield Problem("model.weights_from", f"a reference to a published model: {error.message}", show(model.weights_from))
-    if model.pretrained is not None:
+    if isinstance(model, ClassifierModel) and model.pretrained is not None:
         yield Problem("model.pretrained", "nothing beside model.weights_from, which has an embedding", show(model.pretrained.path))
 
 
@@ -121,7 +121,11 @@ def _language(workflow: Workflow, model: LanguageModel) -> Iterator[Problem]:
         for key in ("dropout", "recurrent_dropout"):
             if value := getattr(model, key):
                 yield Problem(f"model.{key}", f"nothing for model.type dense, {NO_CELL}", show(value))
+    yield from _begun(model)
     if model.embedding_dim is None:
+        if model.weights_from is not None:
+            expected = "nothing without an embedding (model.embedding_dim null), whose weights belong to one vocabulary"
+            yield Problem("model.weights_from", expected, show(model.weights_from))
         if workflow.data.tokenizer.level == "word":
             yield Problem("model.embedding_dim", "a number for words, of which there are too many for one-hot vectors", show(None))
         if model.embedding_normalization not in (None, "none"):

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from distrnn.workflow.section import Fraction, Section
-from distrnn.workflow.weight_sections import KINDS, Constraints, Initializers, Pretrained, Regularizers
+from distrnn.workflow.weight_sections import KINDS, Constraints, Initializers, Pretrained, Regularizers, WeightsFrom
 
 Activation = Literal["tanh", "relu"]
 Normalization = Literal["none", "batch", "layer"]
@@ -44,11 +44,7 @@ class ClassifierModel(Section):
     )
     embedding_normalization: Normalization = Field("none", description="Normalisation of the embedded tokens.")
     pretrained: Pretrained | None = Field(None, description="Vectors that the embedding begins with, instead of drawn ones.")
-    weights_from: Annotated[str, Field(min_length=1)] | None = Field(
-        None,
-        description="A published model, as a reference (NAME, NAME@ALIAS, NAME@v3), with whose weights the layers of the same name begin: "
-        "rows of tokens follow the tokens, and the output layer does so where it tells as many things apart.",
-    )
+    weights_from: WeightsFrom = None
     units: Count | None = Field(
         None,
         description="Features of a recurrent state (of each direction), filters of a convolution (of each width), or units of a hidden "
@@ -153,6 +149,7 @@ class LanguageModel(Section):
     embedding_normalization: Normalization | None = Field(
         None, description="Normalisation of the embedded tokens. Default: batch; none without an embedding."
     )
+    weights_from: WeightsFrom = None
     units: Count = Field(256, description="Features of the recurrent state.")
     layers: Count | None = Field(None, description="Recurrent cells one above the other. Default: 1.")
     activation: Activation | None = Field(None, description="Of the cells. Default: tanh.")

@@ -21,6 +21,13 @@ INITIALIZER_PARAMETERS: dict[str, tuple[str, float]] = {
     "identity": ("gain", 1.0),
 }
 DEFAULT_MAX_NORM = 2.0
+WeightsFrom = Annotated[
+    Annotated[str, Field(min_length=1)] | None,
+    Field(
+        description="A published model, as a reference (NAME, NAME@ALIAS, NAME@v3), with whose weights the layers of the same name begin: "
+        "what belongs to tokens follows the tokens, and the output layer does so where it tells as many things apart."
+    ),
+]
 
 
 class Initializer(Section):

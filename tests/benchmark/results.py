@@ -174,6 +174,7 @@ ROWS = (
     corpus("nietzsche-writer", "", "the lesson shows samples", 150),
     corpus("nietzsche-holdout", "1.263", "the best found for such a model; our goal 1.30", 20, where=VALIDATION_LOSS),
 )
+BEFORE_OTHERS = {row.before for row in ROWS}
 
 
 def main() -> None:
@@ -207,14 +208,9 @@ def main() -> None:
 
 
 def run(row: Row, seed: int, keep: Path) -> dict[str, Any]:
-    """One run in a home of its own, after the one that it needs; what the table needs of it."""
-    with tempfile.TemporaryDirectory() as home:
-        before = home_of(row.before, seed, keep) if row.before else None
-        if before:
-            shutil.copytree(before / "registry", Path(home, "registry"))
-        started = time.perf_counter()
-        document = executed(row, seed, home)
-    minutes = (time.perf_counter() - started) / 60
+    """What the table needs of a run, which comes after the one that it needs."""
+    before = home_of(row.before, seed, keep) if row.before else None
+    document, minutes = run_once(row, seed, keep) if row in BEFORE_OTHERS else run_apart(row, seed, before)
     validation = [entry for entry in document["history"] if entry["validation_loss"] is not None]
     trained = itertools.accumulate(entry["seconds"] / 60 for entry in document["history"])
     curve = [(round(at, 2), entry["validation_accuracy"]) for at, entry in zip(trained, document["history"], strict=True)]
@@ -229,25 +225,57 @@ def run(row: Row, seed: int, keep: Path) -> dict[str, Any]:
         "curve": [(at, accuracy) for at, accuracy in curve if accuracy is not None],
         "epochs": len(document["history"]),
         "minutes": round(minutes, 2),
-        "minutes_before": round(minutes_of(before), 2) if before else 0.0,
+        "minutes_before": round(minutes_before(row, seed, keep), 2),
         "date": datetime.now(UTC).date().isoformat(),
         "machine": f"{os.cpu_count()} cores, {platform.machine()}",
         "versions": {package: metadata.version(package) for package in ("tensorflow", "keras", "ray")},
     }
 
 
+def run_apart(row: Row, seed: int, before: Path | None) -> tuple[dict[str, Any], float]:
+    """The document of a run in a home of its own, and its minutes; `before` is the home of the model that it needs."""
+    with tempfile.TemporaryDirectory() as home:
+        if before:
+            shutil.copytree(before / "registry", Path(home, "registry"))
+        started = time.perf_counter()
+        document = executed(row, seed, home)
+    return document, (time.perf_counter() - started) / 60
+
+
+def run_once(row: Row, seed: int, keep: Path) -> tuple[dict[str, Any], float]:
+    """The document of a run that others need too, and its minutes."""
+    home = home_of(row, seed, keep)
+    return record_of(home), minutes_of(home)
+
+
 def home_of(row: Row, seed: int, keep: Path) -> Path:
-    """The home that a row's run has published into; it runs once however many rows need it."""
+    """The home that a row's run has published into, after the one that it needs itself; it runs once however many rows need it."""
     home = keep / f"{row.name} {seed}".replace(" ", "-")
-    if not list(home.glob("registry/*/versions/*.json")):
+    if not list(home.glob("storage/runs/*/report.html")):
+        shutil.rmtree(home, ignore_errors=True)
+        if row.before:
+            shutil.copytree(home_of(row.before, seed, keep) / "registry", home / "registry")
         executed(row, seed, str(home))
     return home
 
 
-def minutes_of(home: Path) -> float:
-    """What the run in a home took."""
+def record_of(home: Path) -> dict[str, Any]:
+    """What the one run in a home has left."""
     (record,) = home.glob("storage/runs/*/run.json")
-    return sum(json.loads(record.read_text())["seconds"].values()) / 60
+    found: dict[str, Any] = json.loads(record.read_text())
+    return found
+
+
+def minutes_before(row: Row, seed: int, keep: Path) -> float:
+    """What all that a row needs took."""
+    if row.before is None:
+        return 0.0
+    return minutes_of(home_of(row.before, seed, keep)) + minutes_before(row.before, seed, keep)
+
+
+def minutes_of(home: Path) -> float:
+    """What the run in a home took, from its start to its report."""
+    return sum(record_of(home)["seconds"].values()) / 60
 
 
 def executed(row: Row, seed: int, home: str) -> dict[str, Any]:
@@ -299,7 +327,7 @@ def told_curves(results: dict[str, Any]) -> list[str]:
             points = ", ".join(f"{accuracy:.4f} after {before + at:.1f}" for at, accuracy in found["curve"])
             told += [
                 "",
-                f"Validation accuracy of `{row.name}` after minutes, {before:.1f} of them of the model before it: {points}.",
+                f"Validation accuracy of `{row.name}` after minutes, {before:.1f} of them of what comes before it: {points}.",
             ]
     return told
 

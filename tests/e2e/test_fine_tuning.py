@@ -133,3 +133,20 @@ def test_vectors_of_words_are_asked_and_a_classifier_begins_with_them(
     result_of(run("classifier", "--set", "model.weights_from=words", "--set", "name=begun", "--set", "register.name=begun"))
     manifest = json.loads((folder / "home/registry/begun/versions/0000000001.json").read_text())
     assert manifest["metadata"]["lineage"]["weights_from"]["name"] == "words"
+
+
+def test_a_language_model_goes_on_from_another_of_other_words(encoder: dict[str, Any], run: Callable[..., Any], folder: Path) -> None:
+    """Vectors and outputs follow the words; the learning rate moves nothing."""
+    changes = ("name=further", "register.name=further", "model.weights_from=encoder", "data.tokenizer.vocabulary_size=60")
+    still = ("train.optimizer.name=sgd", "train.optimizer.learning_rate=1.0e-12")
+    result_of(run("language", *(word for change in (*changes, *still) for word in ("--set", change))))
+    registry = Registry(folder / "home" / "registry")
+    (theirs, before), (ours, after) = (
+        (load_model(name, registry).preprocessing.vocabulary, load_weights(registry.pull(registry.resolve(name), form="numpy") / "numpy"))
+        for name in ("encoder", "further")
+    )
+    for word in ("film", "the"):
+        old, new = theirs.encode(word)[-1], ours.encode(word)[-1]
+        assert np.allclose(after["embedding/embeddings"][new], before["embedding/embeddings"][old], atol=1e-7)
+        assert np.allclose(after["output/kernel"][:, new], before["output/kernel"][:, old], atol=1e-7)
+        assert np.isclose(after["output/bias"][new], before["output/bias"][old], atol=1e-7)

@@ -6,8 +6,8 @@ import pytest
 from distrnn.errors import WorkflowError
 from distrnn.training.initial_weights import begin_with
 from distrnn.training.numpy_form import named_weights, numpy_form
-from distrnn.training.tasks import ClassifierTask
-from distrnn.workflow.sections import ClassifierModel
+from distrnn.training.tasks import ClassifierTask, LanguageTask
+from distrnn.workflow.sections import ClassifierModel, LanguageModel
 
 pytestmark = [pytest.mark.usefixtures("two_devices"), pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")]
 
@@ -72,3 +72,32 @@ def test_a_model_of_other_layers_is_refused():
     with pytest.raises(WorkflowError) as caught:
         begin_with(built(LSTM), given)
     assert str(caught.value) == "key 'model.weights_from': expected a model with a layer of this one. Received: one with gru"
+
+
+LANGUAGE = {"task": "language-model", "type": "lstm", "window": 6, "embedding_dim": 4, "embedding_normalization": "none", "units": 3}
+
+
+def language(given=None, **keys):
+    task = LanguageTask(LanguageModel.model_validate({**LANGUAGE, **keys}), 8, given)
+    return task.training_model(per_replica_batch_size=2, replicas=1)
+
+
+@pytest.mark.parametrize("keys", [{}, {"sampled_softmax": 5}], ids=["all tokens", "sampled"])
+def test_a_language_model_begins_with_another_ones_output(keys):
+    other = numpy_form(language(**keys))[1]
+    model = language({**other, "known": np.ones(8, np.bool_)}, **keys)
+    assert all((array == other[key]).all() for key, array in numpy_form(model)[1].items())
+
+
+def test_the_output_of_a_language_model_stays_as_it_was_drawn_where_the_other_one_does_not_know_the_token():
+    other, known = numpy_form(language())[1], np.arange(8) < 5
+    begun = values(language({**other, "known": known}))["output/kernel"]
+    assert (begun[:, known] == other["output/kernel"][:, known]).all()
+    assert (begun[:, ~known] != other["output/kernel"][:, ~known]).all()
+
+
+def test_a_language_model_begins_with_the_vectors_of_a_classifier_and_not_with_its_output():
+    given = published({**LSTM, "units": 3})
+    begun = values(language(given))
+    assert (begun["embedding/embeddings"] == given["embedding/embeddings"]).all()
+    assert begun["output/kernel"].shape == (3, 8)

@@ -73,6 +73,11 @@ def test_each_dropout_is_random(key):
             'embedding_normalization\': expected none without an embedding (model.embedding_dim null). Received: "batch"',
         ),
         (
+            {"embedding_dim": None, "weights_from": "other"},
+            "weights_from': expected nothing without an embedding (model.embedding_dim null), whose weights belong to one vocabulary. "
+            'Received: "other"',
+        ),
+        (
             {"embedding_dim": None, "embedding_dropout": 0.1},
             "embedding_dropout': expected nothing without an embedding (model.embedding_dim null). Received: 0.1",
         ),

@@ -18,7 +18,7 @@ CLASSIFIER_KEYS = (
 INITIALIZERS = "zeros, ones, uniform, normal, glorot-uniform, glorot-normal, he-uniform, he-normal, orthogonal, identity"
 TYPES = "one of mlp, simple-rnn, gru, lstm, conv, bag"
 LANGUAGE_KEYS = (
-    "task, type, window, stateful, predict, embedding_dim, embedding_normalization, units, layers, activation, hidden_units, "
+    "task, type, window, stateful, predict, embedding_dim, embedding_normalization, weights_from, units, layers, activation, hidden_units, "
     "embedding_dropout, dropout, recurrent_dropout, output_dropout, sampled_softmax, initializers"
 )
 METRICS = "accuracy, auc, loss, loss_nats, bits_per_character, perplexity"

@@ -1,18 +1,21 @@
 """Language models: what they read, and what their loss is."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from distrnn.data.batches import Batches
+from distrnn.data.initial_weights import BY_NEXT_TOKEN, BY_TOKEN, Arrays
 from distrnn.data.parts import WHOLE, Part
 from distrnn.data.reader import ShardReader
 from distrnn.data.streams import StreamBatches
 from distrnn.data.windows import WindowBatches
 from distrnn.models import build_language_model
+from distrnn.progress import log
+from distrnn.training.initial_weights import begin_with
 from distrnn.training.tasks.sampled_softmax import sampled_loss_and_hits
 from distrnn.workflow.sections import LanguageModel
 
@@ -26,10 +29,12 @@ class LanguageTask:
     Attributes:
         model: the workflow's section.
         vocabulary_size: V.
+        weights: of another model that layers of the same name begin with.
     """
 
     model: LanguageModel
     vocabulary_size: int
+    weights: Arrays | None = field(default=None, compare=False, repr=False)
 
     @property
     def draws_random(self) -> bool:
@@ -52,8 +57,8 @@ class LanguageTask:
         return math.log(self.vocabulary_size)
 
     def training_model(self, *, per_replica_batch_size: int, replicas: int) -> keras.Model:
-        """int32 [b, W] -> logits [b, W, V], or [b, V] after the last token."""
-        return build_language_model(
+        """int32 [b, W] -> logits [b, W, V], or [b, V] after the last token; with the weights that training begins with."""
+        model = build_language_model(
             self.model,
             vocabulary_size=self.vocabulary_size,
             batch=per_replica_batch_size,
@@ -61,6 +66,9 @@ class LanguageTask:
             head="logits",
             synchronized=replicas > 1,
         )
+        if self.weights is not None:
+            log(f"weights of another model: {', '.join(begin_with(model, self.weights, BY_TOKEN | BY_NEXT_TOKEN))}")
+        return model
 
     def published_model(self) -> keras.Model:
         """int32 [1, any] -> probabilities [1, any, V]; rows of any number where no state is carried."""
