@@ -2,9 +2,10 @@
 
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from inspect import signature
 from os import PathLike
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,19 @@ from distrnn.runtime.preprocessing import FILE
 from distrnn.runtime.scoring import Score, score_lines
 
 FORM = "numpy"
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+
+def takes(other: Callable[Parameters, object]) -> Callable[[Callable[..., Result]], Callable[Parameters, Result]]:
+    """Declare that a function takes what another one takes, which it hands on."""
+
+    def declare(function: Callable[..., Result]) -> Callable[Parameters, Result]:
+        shown = signature(other).replace(return_annotation=signature(function).return_annotation)
+        vars(function).update(__signature__=shown)
+        return function
+
+    return declare
 
 
 class LoadedModel:
@@ -56,7 +70,7 @@ class LoadedModel:
         """Class probabilities; see `Classifier.predict`."""
         raise UsageError(f"predict needs a classifier. This is {self.what}; use {self.verb}.")
 
-    def generate(
+    def stream(
         self,
         prompt: str,
         length: int,
@@ -66,8 +80,30 @@ class LoadedModel:
         top_p: float | None = None,
         stop: str | None = None,
         seed: int | None = None,
-    ) -> str:
-        """Text that follows a prompt; see `LanguageModel.generate`."""
+    ) -> Iterator[str]:
+        """Write the text that follows a prompt, in pieces, each as soon as it is written; what makes no sense is refused at the call.
+
+        Args:
+            prompt: read first, in the model's own case; characters it does not know count as unknown. May be empty.
+            length: tokens to write at most: characters, or words for a model of words.
+            temperature: above 1 more daring, below 1 safer, 0 always the most probable token.
+            top_k: draw among so many tokens only, the most probable ones.
+            top_p: draw among the fewest most probable tokens that together have this share (nucleus sampling).
+            stop: where this text would come, writing ends.
+            seed: the same seed gives the same text; None gives another each time.
+        Returns:
+            the new text only, without the prompt and without `stop`.
+        Raises:
+            UsageError: one of them makes no sense, or this is no language model.
+        """
+        return self._written(prompt, length, Sampling(temperature, top_k, top_p), stop, seed)
+
+    @takes(stream)
+    def generate(self, *given: Any, **named: Any) -> str:
+        """Write the text that follows a prompt: the pieces of `stream` as one text."""
+        return "".join(self.stream(*given, **named))
+
+    def _written(self, prompt: str, length: int, sampling: Sampling, stop: str | None, seed: int | None) -> Iterator[str]:
         raise needs_language_model("generate", self)
 
     def score(self, text: str | Iterable[str], *, window: int | None = None, top: int = 10) -> Score:
@@ -115,47 +151,7 @@ class LanguageModel(LoadedModel):
 
     what, verb = "a language model", "generate"
 
-    def generate(
-        self,
-        prompt: str,
-        length: int,
-        *,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        stop: str | None = None,
-        seed: int | None = None,
-    ) -> str:
-        """Write the text that follows a prompt.
-
-        Args:
-            prompt: read first, in the model's own case; characters it does not know count as unknown. May be empty.
-            length: tokens to write at most: characters, or words for a model of words.
-            temperature: above 1 more daring, below 1 safer, 0 always the most probable token.
-            top_k: draw among so many tokens only, the most probable ones.
-            top_p: draw among the fewest most probable tokens that together have this share (nucleus sampling).
-            stop: where this text would come, writing ends.
-            seed: the same seed gives the same text; None gives another each time.
-        Returns:
-            the new text only, without the prompt and without `stop`.
-        Raises:
-            UsageError: one of them makes no sense.
-        """
-        return "".join(self.stream(prompt, length, temperature=temperature, top_k=top_k, top_p=top_p, stop=stop, seed=seed))
-
-    def stream(
-        self,
-        prompt: str,
-        length: int,
-        *,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        stop: str | None = None,
-        seed: int | None = None,
-    ) -> Iterator[str]:
-        """The text of `generate` in pieces, each as soon as it is written; what makes no sense is refused at the call."""
-        sampling = Sampling(temperature, top_k, top_p)
+    def _written(self, prompt: str, length: int, sampling: Sampling, stop: str | None, seed: int | None) -> Iterator[str]:
         _check(prompt, length, stop, seed)
         vocabulary = self.preprocessing.vocabulary
         ids = generate_ids(

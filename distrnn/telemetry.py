@@ -189,6 +189,14 @@ class Telemetry(Collector):
             raise ValueError(f"counter {name} can only grow. Received: {amount}")
         self._values[name][key] = self._values[name].get(key, 0.0) + amount
 
+    def grow_to(self, name: str, total: float, /, **labels: str) -> None:
+        """Let a counter grow to what somebody else has counted; a total that is smaller changes nothing.
+
+        Raises:
+            ValueError: there is no such counter, or its labels are others.
+        """
+        self.add(name, max(total - (self.value(name, **labels) or 0.0), 0.0), **labels)
+
     def observe(self, name: str, value: float, /, **labels: str) -> None:
         """Let a histogram count a value.
 

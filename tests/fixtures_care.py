@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -27,6 +28,20 @@ def write_files(folder: Path, files: dict[str, bytes]) -> Path:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(body)
     return folder
+
+
+def write_keys(folder: Path, name: str, passphrase: str | None = None) -> KeyPair:
+    """A pair of Ed25519 keys in a folder."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    key = Ed25519PrivateKey.generate()
+    pair = KeyPair(folder / f"{name}.pem", folder / f"{name}.pub")
+    how = serialization.BestAvailableEncryption(passphrase.encode()) if passphrase else serialization.NoEncryption()
+    pair.private.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, how))
+    spki = serialization.PublicFormat.SubjectPublicKeyInfo
+    pair.public.write_bytes(key.public_key().public_bytes(serialization.Encoding.PEM, spki))
+    return pair
 
 
 @pytest.fixture
@@ -57,21 +72,9 @@ def publish_small(tmp_path: Path) -> Callable[..., ModelVersion]:
 
 
 @pytest.fixture
-def new_keys(tmp_path: Path) -> Callable[[str], KeyPair]:
+def new_keys(tmp_path: Path) -> Callable[..., KeyPair]:
     """A function that makes a pair of Ed25519 keys."""
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-    def make(name: str, passphrase: str | None = None) -> KeyPair:
-        key = Ed25519PrivateKey.generate()
-        pair = KeyPair(tmp_path / f"{name}.pem", tmp_path / f"{name}.pub")
-        how = serialization.BestAvailableEncryption(passphrase.encode()) if passphrase else serialization.NoEncryption()
-        pair.private.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, how))
-        spki = serialization.PublicFormat.SubjectPublicKeyInfo
-        pair.public.write_bytes(key.public_key().public_bytes(serialization.Encoding.PEM, spki))
-        return pair
-
-    return make
+    return partial(write_keys, tmp_path)
 
 
 @pytest.fixture

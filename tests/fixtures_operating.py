@@ -1,16 +1,14 @@
 """The whole chain as an operator has it: nodes that train, a store, the registry service, Prometheus beside them, and one submitted run."""
 
 import json
-import os
 import shutil
-import signal
 import subprocess
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,6 @@ import pytest
 import yaml
 
 from distrnn.storage import open_store
-from fixtures_processes import processes
 from fixtures_s3 import S3Server, free_ports
 from fixtures_service import Serving
 from fixtures_training_jobs import JobNodes
@@ -40,25 +37,22 @@ def fetched(url: str) -> str:
 
 
 class Prometheus:
-    """A real Prometheus as `infra/prometheus/ray.yml` has it, but each second, and at the addresses of this chain.
+    """A real Prometheus on a port of its own, that scrapes and evaluates each second.
 
     Args:
         folder: for its configuration, its data and its log.
-        infra: the folder of ray.yml and of the rules that it names.
-        nodes: the file in which Ray writes down where its nodes serve metrics.
-        service: URL of the registry service.
+        configuration: as in a file, whatever its intervals.
+        rules: the folder of the files that it names in `rule_files`.
     """
 
-    def __init__(self, folder: Path, infra: Path, nodes: Path, service: str) -> None:
+    def __init__(self, folder: Path, configuration: Mapping[str, Any], rules: Path) -> None:
         (port,) = free_ports(1)
-        configuration = yaml.safe_load((infra / "ray.yml").read_text())
-        configuration["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
-        configuration["rule_files"] = [str(infra / name) for name in configuration["rule_files"]]
-        jobs = {job["job_name"]: job for job in configuration["scrape_configs"]}
-        jobs["ray"] |= {"scrape_interval": "1s", "file_sd_configs": [{"files": [str(nodes)]}]}
-        jobs["distrnn-registry"]["static_configs"] = [{"targets": [service.removeprefix("http://")]}]
-        configuration["scrape_configs"] = [jobs["ray"], jobs["distrnn-registry"]]  # there is no scheduler here
-        (folder / "prometheus.yml").write_text(yaml.safe_dump(configuration))
+        made = {
+            "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+            "rule_files": [str(rules / name) for name in configuration["rule_files"]],
+            "scrape_configs": [{**job, "scrape_interval": "1s"} for job in configuration["scrape_configs"]],
+        }
+        (folder / "prometheus.yml").write_text(yaml.safe_dump(made))
         self.url, self._log = f"http://127.0.0.1:{port}", folder / "log.txt"
         command = ["prometheus", f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
         with self._log.open("w") as log:
@@ -148,11 +142,12 @@ def chain(
         for split in ("train", "test"):
             open_store(data).put_file(f"{split}.parquet", shared_data / "imdb" / f"{split}.parquet")
     with ExitStack() as stack:
-        stack.callback(end, nodes)
         service = serving(registry, "--metrics-age", "1", env=rgw_s3.environment)
         stack.callback(service.stop)
         folder = tmp_path_factory.mktemp("prometheus")
-        prometheus = stack.enter_context(Prometheus(folder, repo_root / "infra/prometheus", nodes_file(nodes), service.url))
+        infra = repo_root / "infra/prometheus"
+        configuration = beside_ray(yaml.safe_load((infra / "ray.yml").read_text()), nodes_file(nodes), service.url)
+        prometheus = stack.enter_context(Prometheus(folder, configuration, infra))
         settings = [word for text in (*SETTINGS, f"data.path={data}") for word in ("--set", text)]
         where = ("--address", nodes.url, "--registry", registry)
         submitted = distrnn_command(
@@ -163,26 +158,22 @@ def chain(
         yield Chain(submitted, service, prometheus, storage, registry)
 
 
+def beside_ray(configuration: dict[str, Any], nodes: Path, service: str) -> dict[str, Any]:
+    """The configuration of ray.yml with the addresses of a chain, where no scheduler runs.
+
+    Args:
+        configuration: the file's.
+        nodes: where Ray writes down its nodes.
+        service: URL of the registry service.
+    """
+    jobs = {job["job_name"]: job for job in configuration["scrape_configs"]}
+    ray = {**jobs["ray"], "file_sd_configs": [{"files": [str(nodes)]}]}
+    registry = {**jobs["distrnn-registry"], "static_configs": [{"targets": [service.removeprefix("http://")]}]}
+    return {**configuration, "scrape_configs": [ray, registry]}
+
+
 def nodes_file(nodes: JobNodes) -> Path:
     """Where the head of a cluster writes down its nodes: in the folder that it was started with."""
     option = "--temp-dir="
     words = [word for command in nodes.processes_of("head").values() for word in command.split() if word.startswith(option)]
     return Path(words[0].removeprefix(option)) / "prom_metrics_service_discovery.json"
-
-
-def end(nodes: JobNodes) -> None:
-    """Close a cluster, and what of it carries no mark, because it writes its title over its environment: Ray's agents and dashboards."""
-    sessions = {found for name in ("head", "second", "third") for pid in nodes.processes_of(name) if (found := session_of(pid))}
-    nodes.close()
-    for pid in processes():
-        if session_of(pid) in sessions:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-
-
-def session_of(pid: int) -> int | None:
-    """The session of a process; each node was started in one of its own. None where it has ended."""
-    try:
-        return os.getsid(pid)
-    except ProcessLookupError:
-        return None

@@ -94,6 +94,14 @@ def environment(pid: int) -> bytes:
         return b""
 
 
+def session_of(pid: int) -> int | None:
+    """The session of a process; None where it has ended."""
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return None
+
+
 @pytest.fixture
 def start_command(tmp_path: Path) -> Iterator[Callable[..., Command]]:
     """Start `distrnn …`; what still runs at the end of the test is killed."""

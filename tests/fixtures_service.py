@@ -15,8 +15,10 @@ import pytest
 
 from distrnn import Registry
 from distrnn.registry import Rule
+from distrnn.registry.maintenance import Maintenance
 from distrnn.runtime import Preprocessing
 from distrnn.text import TokenizerSpec, Vocabulary
+from fixtures_care import write_keys
 from fixtures_models import reviews
 from fixtures_runtime import CHARACTERS, WORDS, tiny_layers, write_form
 
@@ -127,7 +129,7 @@ class Serving:
 
 @pytest.fixture(scope="session")
 def foreign_models(tmp_path_factory: pytest.TempPathFactory) -> Registry:
-    """A registry to look at: `reviews` with three versions, the last of a hostile publisher, and `text`. Nobody may change it."""
+    """A registry to look at: `reviews` with three versions (v2 is signed, v3 a hostile publisher's), and `text`. Nobody may change it."""
     registry = Registry(tmp_path_factory.mktemp("foreign") / "registry")
     folders = tmp_path_factory.mktemp("models")
     for number, accuracy in enumerate((0.91, 0.94), 1):
@@ -146,6 +148,7 @@ def foreign_models(tmp_path_factory: pytest.TempPathFactory) -> Registry:
     }
     registry.publish("reviews", hostile, metadata=metadata)
     registry.publish("text", language_model(folders / "text"), metadata={"task": "language-model", "metrics": {"bits_per_character": 2.0}})
+    Maintenance(registry).sign("reviews@v2", write_keys(folders, "key").private)
     registry.set_alias("reviews", "production", 1, reason=HOSTILE)
     registry.guard("reviews", "production", [Rule.parse("accuracy min=0.9")])
     return registry

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from distrnn.storage import open_store
-from fixtures_processes import Command, environment, processes
+from fixtures_processes import Command, environment, processes, session_of
 from fixtures_s3 import S3Server, free_ports
 
 START_S = 90.0
@@ -47,6 +47,14 @@ class Nodes:
         with log.open("wb") as out:
             process = subprocess.Popen(command, env={**self._env, variable: value}, stdout=out, stderr=out, start_new_session=True)
             self._started[name] = process
+        try:
+            self._wait(process, log)
+        except BaseException:  # whoever was to close it does not have it yet
+            self.kill(name)
+            raise
+
+    def _wait(self, process: "subprocess.Popen[bytes]", log: Path) -> None:
+        """Wait until a node is up."""
         deadline = time.monotonic() + START_S
         while "Ray runtime started" not in log.read_text(errors="replace"):
             assert process.poll() is None, log.read_text(errors="replace")
@@ -54,9 +62,11 @@ class Nodes:
             time.sleep(0.1)
 
     def processes_of(self, name: str) -> dict[int, str]:
-        """Process ids and command lines of a node."""
-        mark = f"{self._marks[name]}\0".encode()
-        return {pid: command for pid, command in processes().items() if mark in environment(pid)}
+        """Process ids and command lines of a node: what carries its mark, or is of its session (Ray's agents lay titles over marks)."""
+        mark, started = f"{self._marks[name]}\0".encode(), self._started[name]
+        # Once the process was waited for, its number may be somebody else's
+        sessions = {started.pid} if started.returncode is None else set()
+        return {pid: command for pid, command in processes().items() if mark in environment(pid) or session_of(pid) in sessions}
 
     def workers(self) -> list[str]:
         """Command lines of the training workers on all nodes."""
@@ -64,9 +74,11 @@ class Nodes:
 
     def kill(self, name: str) -> None:
         """All processes of a node at once, as when its machine loses power."""
-        for pid in self.processes_of(name):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        while left := self.processes_of(name):
+            for pid in left:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.02)
         self._started[name].wait()
 
     def close(self) -> None:

@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from distrnn.amounts import size
 from distrnn.cli.options import Debug, Json, Yes
-from distrnn.cli.output import Fields, Output, Table, moment, short_digest, size
+from distrnn.cli.output import Fields, Output, Table, moment, short_digest
 from distrnn.cli.registries import confirm
 from distrnn.cli.units import byte_size, duration
 from distrnn.errors import IntegrityError, UsageError

@@ -4,8 +4,9 @@ from typing import Annotated
 
 import typer
 
+from distrnn.amounts import size
 from distrnn.cli.options import Debug, Json, LockUrl, Reference, RegistryUrl
-from distrnn.cli.output import Output, Table, short_digest, size
+from distrnn.cli.output import Output, Table, short_digest
 from distrnn.cli.registries import open_registry
 from distrnn.cli.versions import named, signature_document
 from distrnn.cli.waiting import waiting

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from distrnn.cli.output import NOTHING, Block, Fields, Table, cell, duration, short_digest, size
+from distrnn.amounts import size
+from distrnn.cli.output import NOTHING, Block, Fields, Table, cell, duration, short_digest
 
 
 def blocks(document: Mapping[str, Any]) -> Iterator[Block]:

@@ -4,10 +4,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from distrnn.amounts import size
 from distrnn.cli.datasets_show import show_blocks, show_document
 from distrnn.cli.extras import require
 from distrnn.cli.options import Debug, Json, Settings, StorageUrl, Yes
-from distrnn.cli.output import Column, Output, Table, complain, moment, size
+from distrnn.cli.output import Column, Output, Table, complain, moment
 from distrnn.cli.prepared import dataset_of, is_workflow
 from distrnn.cli.registries import confirm
 from distrnn.cli.waiting import waiting

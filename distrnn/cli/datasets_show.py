@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from distrnn.cli.output import Block, Fields, Table, size
+from distrnn.amounts import size
+from distrnn.cli.output import Block, Fields, Table
 
 if TYPE_CHECKING:
     from distrnn.data.dataset import Dataset

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from distrnn.amounts import size
 from distrnn.cli.options import Debug, Json, RegistryUrl
-from distrnn.cli.output import Column, Output, Table, moment, short_digest, size
+from distrnn.cli.output import Column, Output, Table, moment, short_digest
 from distrnn.cli.registries import open_registry
 from distrnn.cli.versions import headline, numbered, summary_document, tag_words
 

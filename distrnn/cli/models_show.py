@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from distrnn.amounts import size
 from distrnn.cli.markdown import plain
 from distrnn.cli.options import Debug, Json, ModelName, Reference, RegistryUrl
-from distrnn.cli.output import Block, Fields, Output, Table, moment, short_digest, size
+from distrnn.cli.output import Block, Fields, Output, Table, moment, short_digest
 from distrnn.cli.registries import names_version, open_registry
 from distrnn.cli.versions import headline, held, numbered, rules_text, signature_document, summary_document, tag_words
 from distrnn.errors import DataError, IntegrityError

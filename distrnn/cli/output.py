@@ -185,14 +185,6 @@ def short_digest(digest: str) -> str:
     return f"sha256:{digest.removeprefix('sha256:')[:12]}"
 
 
-def size(count_bytes: int) -> str:
-    """Bytes as a person reads them."""
-    amount, units = float(count_bytes), ["B", "kB", "MB", "GB", "TB"]
-    while amount >= 1000 and len(units) > 1:
-        amount, units = amount / 1000, units[1:]
-    return f"{amount:.0f} {units[0]}" if units[0] == "B" else f"{amount:.1f} {units[0]}"
-
-
 def duration(seconds: float) -> str:
     """Seconds as a person reads them."""
     if seconds < 60:

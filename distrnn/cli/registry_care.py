@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from distrnn.amounts import size
 from distrnn.cli.options import Debug, Json, LockUrl, RegistryUrl, VersionReference, Yes
-from distrnn.cli.output import Column, Output, complain, size
+from distrnn.cli.output import Column, Output, complain
 from distrnn.cli.registries import confirm, one_version, open_registry
 from distrnn.cli.units import duration
 from distrnn.cli.versions import named, numbered

@@ -23,7 +23,12 @@ def serve(
     host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Where to listen; 0.0.0.0 is every address.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes any that is free.")] = 8080,
     public_url: Annotated[
-        str, typer.Option("--public-url", metavar="URL", help="The address that pages tell people to use, behind a proxy.")
+        str,
+        typer.Option(
+            "--public-url",
+            metavar="URL",
+            help="Behind a proxy: the address that pages tell people to use. Clients are then told apart by X-Forwarded-For.",
+        ),
     ] = "",
     token_file: Annotated[
         str | None,

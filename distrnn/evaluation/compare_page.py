@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
+from distrnn import amounts
 from distrnn.evaluation import compare_figures, margins, wording
 from distrnn.evaluation.figures import VARIABLES
 from distrnn.evaluation.pages import template
@@ -71,7 +72,7 @@ def _costs(document: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
     rows.append(("Parameters", size["parameters"]["values"]))
     for row in size["bytes"]:
         name = "Size, all forms" if row["form"] == "all" else f"Size, {row['form']} form"
-        rows.append((name, [wording.size(value) for value in row["values"]]))
+        rows.append((name, [None if value is None else amounts.size(value) for value in row["values"]]))
     return [(name, [wording.number(value) for value in values]) for name, values in rows if any(value is not None for value in values)]
 
 

@@ -83,16 +83,6 @@ def percent(share: float) -> str:
     return f"{float(f'{100 * share:.2g}'):g} %"
 
 
-def size(count_bytes: int | None) -> str | None:
-    """Bytes as a person reads them: `812 B`, `10.8 MB`; None stays None."""
-    if count_bytes is None:
-        return None
-    amount, units = float(count_bytes), ["B", "kB", "MB", "GB", "TB"]
-    while amount >= 1000 and len(units) > 1:
-        amount, units = amount / 1000, units[1:]
-    return f"{amount:.0f} B" if units[0] == "B" else f"{amount:.1f} {units[0]}"
-
-
 def plain(value: Any) -> str:
     """A value of a workflow as the file writes it; a dash for what is not there."""
     if isinstance(value, bool):

@@ -15,7 +15,7 @@ from distrnn.refs import check_alias
 from distrnn.registry.layout import alias_key, alias_prefix, timestamp
 from distrnn.registry.manifest import LIMIT_BYTES, SCHEMA_VERSION, parse_document, to_json_bytes
 from distrnn.registry.rules import Rule
-from distrnn.storage import Store
+from distrnn.storage import Entry, Store
 
 STILL = frozenset({"refuse", "guard"})
 
@@ -106,11 +106,19 @@ def read_alias(store: Store, name: str, alias: str) -> tuple[AliasRecord, str | 
 
 def read_aliases(store: Store, name: str) -> Iterator[AliasRecord]:
     """Every alias that a model ever had, by name; those that hold nothing now have no number."""
-    prefix = alias_prefix(name)
-    keys = [entry.key for entry in store.list(prefix) if _names_alias(entry.key.removeprefix(prefix).removesuffix(".json"))]
-    for key, body in store.read_many(keys, limit_bytes=LIMIT_BYTES):
+    aliases = {entry.key: alias for alias, entry in list_aliases(store, name)}
+    for key, body in store.read_many(list(aliases), limit_bytes=LIMIT_BYTES):
         if body is not None:
-            yield parse_alias(body, name, key.removeprefix(prefix).removesuffix(".json"), f"{store.url}/{key}")
+            yield parse_alias(body, name, aliases[key], f"{store.url}/{key}")
+
+
+def list_aliases(store: Store, name: str) -> Iterator[tuple[str, Entry]]:
+    """Each alias that a model ever had, by name, with the entry of its document in a listing of the storage."""
+    prefix = alias_prefix(name)
+    for entry in store.list(prefix):
+        alias = entry.key.removeprefix(prefix).removesuffix(".json")
+        if _names_alias(alias):
+            yield alias, entry
 
 
 def parse_alias(body: bytes, name: str, alias: str, where: str) -> AliasRecord:

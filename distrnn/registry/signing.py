@@ -144,11 +144,23 @@ def signatures(store: Store, version: ModelVersion) -> Iterator[Signature]:
         yield parse(body, version.name, version.hex_digest, key[-21:-5], f"{store.url}/{key}")
 
 
+def readable(store: Store, version: ModelVersion) -> Iterator[tuple[str, Signature | IntegrityError]]:
+    """The key id of each signature of a version, and the signature, not verified; where it is damaged, the error that says so."""
+    for key in _keys(store, version.name, version.hex_digest):
+        key_id = key[-21:-5]
+        try:
+            found = store.find(key, limit_bytes=LIMIT_BYTES)
+            read = parse(found[0], version.name, version.hex_digest, key_id, f"{store.url}/{key}") if found else None
+        except IntegrityError as error:
+            yield key_id, error
+            continue
+        if read is not None:
+            yield key_id, read
+
+
 def documents(store: Store, name: str, digest: str) -> Iterator[tuple[str, bytes]]:
     """Key and bytes of each signature of the manifest with this sha256, by key id."""
-    prefix = signature_prefix(name, digest)
-    keys = [entry.key for entry in store.list(prefix) if is_key_id(entry.key.removeprefix(prefix).removesuffix(".json"))]
-    for key, body in store.read_many(keys, limit_bytes=LIMIT_BYTES):
+    for key, body in store.read_many(_keys(store, name, digest), limit_bytes=LIMIT_BYTES):
         if body is not None:
             yield key, body
 
@@ -189,6 +201,12 @@ def is_false(signature: Signature, version: ModelVersion) -> bool:
 
     key = Ed25519PublicKey.from_public_bytes(_decoded(signature.public_key))
     return not _matches(signature, version, key)
+
+
+def _keys(store: Store, name: str, digest: str) -> list[str]:
+    """Where the signatures of a manifest lie."""
+    prefix = signature_prefix(name, digest)
+    return [entry.key for entry in store.list(prefix) if is_key_id(entry.key.removeprefix(prefix).removesuffix(".json"))]
 
 
 def _verified(store: Store, version: ModelVersion, key_id: str, key: "Ed25519PublicKey") -> tuple[bytes, Signature | None]:

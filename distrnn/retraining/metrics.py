@@ -15,8 +15,7 @@ def export(telemetry: Telemetry, state: State) -> None:
     """
     workflow = state.workflow
     for outcome, count in state.counts.items():
-        known = telemetry.value(RUNS, workflow=workflow, outcome=outcome) or 0.0
-        telemetry.add(RUNS, max(count - known, 0.0), workflow=workflow, outcome=outcome)
+        telemetry.grow_to(RUNS, count, workflow=workflow, outcome=outcome)
     moments = {
         "distrnn_workflow_last_check_timestamp_seconds": state.last_check_at,
         "distrnn_workflow_last_success_timestamp_seconds": state.last_success_at,

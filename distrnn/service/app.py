@@ -48,7 +48,13 @@ def create_app(settings: Settings, registry: Registry) -> FastAPI:
     )
     app.state.distrnn = State(settings, registry, listing, Trials(registry, settings), metrics, Held(settings.page_age_s))
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5, exclude_content_types=(OCTETS,))
-    app.add_middleware(Guard, limit=RateLimit(settings.requests_per_s), body_bytes=settings.body_bytes, served=metrics.served)
+    app.add_middleware(
+        Guard,
+        limit=RateLimit(settings.requests_per_s),
+        behind_proxy=settings.behind_proxy,
+        body_bytes=settings.body_bytes,
+        served=metrics.served,
+    )
     app.include_router(api.router, prefix=API)
     app.include_router(objects.router, prefix=API)
     app.include_router(pages.router)

@@ -7,7 +7,9 @@ from distrnn.errors import DataError, IntegrityError
 from distrnn.registry import AliasRecord, ModelVersion, Move, Registry, Summary
 from distrnn.registry.catalog import VersionSummary
 from distrnn.registry.listing import with_tags
+from distrnn.registry.signing import readable
 from distrnn.registry.versions import VersionLog
+from distrnn.service.errors import told
 
 HEADLINES = ("accuracy", "bits_per_character", "perplexity", "loss_nats", "loss")
 
@@ -56,7 +58,20 @@ def version(registry: Registry, found: ModelVersion) -> dict[str, Any]:
         "form_bytes": {form: sum(file.size_bytes for file in manifest.files_of(form)) for form in manifest.forms},
         "files": [file.to_json() for file in manifest.files],
         "metadata": found.metadata,
+        "signatures": signatures(registry, found),
     }
+
+
+def signatures(registry: Registry, found: ModelVersion) -> list[dict[str, Any]]:
+    """Whose signatures of a version there are, by the ids of their keys, and when they were made; a service checks none of them."""
+    documents = []
+    for key_id, one in readable(registry.store, found):
+        if isinstance(one, IntegrityError):
+            texts, problem = {"public_key": "", "signature": "", "signed_at": ""}, told(one, registry.url)
+        else:
+            texts, problem = {"public_key": one.public_key, "signature": one.signature, "signed_at": one.signed_at}, None
+        documents.append({"key_id": key_id, **texts, "problem": problem})
+    return documents
 
 
 def card(registry: Registry, found: ModelVersion) -> dict[str, Any]:
@@ -64,7 +79,7 @@ def card(registry: Registry, found: ModelVersion) -> dict[str, Any]:
     try:
         kept = registry.card(found)
     except (DataError, IntegrityError) as error:
-        return {"text": "", "revision": 0, "updated_at": "", "problem": error.message}
+        return {"text": "", "revision": 0, "updated_at": "", "problem": told(error, registry.url)}
     return {"text": kept.text, "revision": kept.revision, "updated_at": kept.updated_at, "problem": None}
 
 

@@ -9,6 +9,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from distrnn.service.clients import client_address
 from distrnn.service.downloads import HEAD
 from distrnn.service.errors import problem, unexpected
 from distrnn.service.limits import RateLimit
@@ -33,12 +34,15 @@ class Guard:
     Args:
         app: what answers.
         limit: of requests.
+        behind_proxy: whether a proxy says whose request it is.
         body_bytes: the largest request.
         served: called with operation, outcome and seconds when an answer begins.
     """
 
-    def __init__(self, app: ASGIApp, limit: RateLimit, body_bytes: int, served: Callable[[str, str, float], None]) -> None:
-        self.app, self.limit, self.body_bytes, self.served = app, limit, body_bytes, served
+    def __init__(
+        self, app: ASGIApp, limit: RateLimit, behind_proxy: bool, body_bytes: int, served: Callable[[str, str, float], None]
+    ) -> None:
+        self.app, self.limit, self.behind_proxy, self.body_bytes, self.served = app, limit, behind_proxy, body_bytes, served
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -47,6 +51,8 @@ class Guard:
             return
         began, answering = time.perf_counter(), False
         head = scope["method"] == "HEAD"
+        # In place, because the server's log names the client of the scope that it made
+        scope["client"] = self._client(scope)
         scope = {**scope, "method": "GET", HEAD: True} if head else dict(scope)
 
         async def finish(message: Message) -> None:
@@ -75,8 +81,7 @@ class Guard:
 
     async def _refusal(self, scope: Scope, receive: Receive) -> Response | Receive:
         """Why a request is not answered; where there is no reason, what gives its body, which is read by then."""
-        client = scope.get("client")
-        wait_s = 0.0 if scope["path"] in UNLIMITED else self.limit.wait_s(client[0] if client else "", time.monotonic())
+        wait_s = 0.0 if scope["path"] in UNLIMITED else self.limit.wait_s(scope["client"][0], time.monotonic())
         if wait_s:
             again = str(int(wait_s) + 1)
             return problem(429, "TooManyRequests", f"too many requests from one client. Try again in {again} s.", 1, {"Retry-After": again})
@@ -91,6 +96,12 @@ class Guard:
         except TimeoutError:
             return problem(408, "Timeout", "the request's body did not arrive in time.", 1)
         return self._too_large() if body is None else _replayed(body, receive)
+
+    def _client(self, scope: Scope) -> tuple[str, int]:
+        """Address and port of the client; the port is 0 where a proxy told the address."""
+        peer, port = scope.get("client") or ("", 0)
+        address = client_address(peer, Headers(scope=scope).getlist("x-forwarded-for"), behind_proxy=self.behind_proxy)
+        return address, port if address == peer else 0
 
     def _too_large(self) -> Response:
         return problem(413, "TooLarge", f"a request may have at most {self.body_bytes:,} bytes.", 2)

@@ -18,6 +18,7 @@ from distrnn.registry.versions import VersionLog
 from distrnn.retraining.book import Book
 from distrnn.retraining.metrics import export
 from distrnn.retraining.state import State
+from distrnn.service.decisions import Decisions
 from distrnn.service.errors import log
 from distrnn.service.listing import CachedListing, Listing
 from distrnn.telemetry import Telemetry
@@ -43,7 +44,8 @@ class Look:
     """What was seen of a registry.
 
     Attributes:
-        values: {metric: {labels: value}}.
+        values: {gauge: {labels: value}}.
+        decisions: {(model, decision): how many so far}.
         schedules: the state of each scheduled workflow.
         took_s: how long that took.
         at_s: when, Unix time.
@@ -51,6 +53,7 @@ class Look:
     """
 
     values: Values
+    decisions: dict[tuple[str, str], int]
     schedules: tuple[State, ...]
     took_s: float
     at_s: float
@@ -72,6 +75,7 @@ class Metrics:
         self._stored: dict[str, float] = {}
         self._stored_at = 0.0
         self._figures: dict[str, dict[str, float]] = {}
+        self._decisions = Decisions(registry.store)
         self._shown: Look | None = None
         self.telemetry.add("distrnn_registry_collection_errors_total", 0.0)
         for reason in REASONS:
@@ -96,15 +100,17 @@ class Metrics:
         if self._shown is not None and self._shown.at_s == listing.at_s:
             return self._shown
         began = time.perf_counter()
-        values, schedules, errors = listed(listing), tuple[State, ...](), 0
-        for look in (self._add_figures, self._add_stored):
-            errors += _failed(look, listing, values)
-        try:
-            schedules = tuple(Book(self._registry.store).states())
-        except DistrnnError as error:
-            log(error)
-            errors += 1
-        return Look(values, schedules, listing.took_s + time.perf_counter() - began, listing.at_s, errors)
+        names = [summary.name for summary in listing.summaries]
+        values, schedules = listed(listing), list[State]()
+        parts: tuple[Callable[[], object], ...] = (
+            lambda: self._add_figures(listing, values),
+            lambda: self._add_stored(listing, values),
+            lambda: self._decisions.look(names),
+            lambda: schedules.extend(Book(self._registry.store).states()),
+        )
+        errors = sum(map(_failed, parts))
+        took_s = listing.took_s + time.perf_counter() - began
+        return Look(values, self._decisions.totals(), tuple(schedules), took_s, listing.at_s, errors)
 
     def show(self, look: Look | None) -> tuple[bytes, str]:
         """The page for Prometheus and its content type.
@@ -124,6 +130,8 @@ class Metrics:
             telemetry.set("distrnn_registry_collection_duration_seconds", look.took_s)
             telemetry.set("distrnn_registry_collection_timestamp_seconds", look.at_s)
             telemetry.add("distrnn_registry_collection_errors_total", look.errors)
+            for (model, decision), count in look.decisions.items():
+                telemetry.grow_to("distrnn_promotion_decisions_total", count, model=model, decision=decision)
             for state in look.schedules:
                 export(telemetry, state)
             self._shown = look
@@ -193,10 +201,10 @@ def stored(registry: Registry, names: Iterable[str]) -> dict[str, float]:
     return total
 
 
-def _failed(look: Callable[[Listing, Values], None], listing: Listing, values: Values) -> bool:
+def _failed(part: Callable[[], object]) -> bool:
     """Look at one part of a registry; whether that failed, which leaves the other parts as they are."""
     try:
-        look(listing, values)
+        part()
     except DistrnnError as error:
         log(error)
         return True

@@ -7,6 +7,7 @@ from typing import Any
 
 import jinja2
 
+from distrnn.amounts import size
 from distrnn.evaluation import wording
 from distrnn.registry import Rule
 from distrnn.service import views
@@ -36,10 +37,10 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    names = ("number", "measured", "words", "metric_words", "size")
+    names = ("number", "measured", "words", "metric_words")
     made.filters.update({name: getattr(wording, name) for name in names})
     made.filters.update(titled=views.titled, card=card_html, moment=moment, day=day, short=short, plain=plain, listed=listed, signed=signed)
-    made.filters.update(chance=chance, rule_words=rule_words)
+    made.filters.update(chance=chance, rule_words=rule_words, size=size)
     return made
 
 

@@ -73,12 +73,23 @@ class File(BaseModel):
     form: str | None
 
 
+class Signature(BaseModel):
+    """A signature of a version's manifest, which the service does not check; `problem` says why one cannot be read."""
+
+    key_id: str
+    public_key: str
+    signature: str
+    signed_at: str
+    problem: str | None
+
+
 class Version(ModelVersion):
     """A version with its files and whatever its publisher recorded."""
 
     form_bytes: dict[str, int]
     files: list[File]
     metadata: dict[str, Any]
+    signatures: list[Signature]
 
 
 class Card(BaseModel):

@@ -71,6 +71,7 @@ def run(settings: Settings, registry: Registry, opened: socket.socket, started: 
         create_app(settings, registry),
         log_config=_LOGGING,
         access_log=access_log,
+        proxy_headers=False,  # whoever connects from this machine would be believed; `clients` decides instead
         server_header=False,
         timeout_graceful_shutdown=_GRACE_S,
         timeout_keep_alive=15,

@@ -15,7 +15,8 @@ class Settings:
 
     Attributes:
         tokens: whoever shows one may move aliases; none: nobody may.
-        public_url: what the pages tell people to type; '' for the address that each of them came by.
+        public_url: what the pages tell people to type, and that there is a proxy, which says whose request it is (X-Forwarded-For); '' for
+            the address that each of them came by, and the client that is connected.
         requests_per_s: of one client, on average; twice as many may come at once. 0: as many as it likes.
         metrics_age_s: how old the figures of the registry may be that /metrics shows.
         page_age_s: how old what pages and REST show may be.
@@ -48,3 +49,8 @@ class Settings:
             raise UsageError(f"--requests-per-second must be 0 (no limit) or more. Received: {self.requests_per_s!r}")
         if not 0 <= self.metrics_age_s < 1e6:
             raise UsageError(f"--metrics-age must be 0 seconds or more. Received: {self.metrics_age_s!r}")
+
+    @property
+    def behind_proxy(self) -> bool:
+        """Whether a proxy hands the requests on."""
+        return bool(self.public_url)

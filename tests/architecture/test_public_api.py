@@ -70,12 +70,13 @@ def test_load_model():
     [
         ("Classifier", "predict", "(texts)"),
         ("LanguageModel", "generate", "(prompt, length, *, temperature=1.0, top_k=None, top_p=None, stop=None, seed=None)"),
+        ("LanguageModel", "stream", "(prompt, length, *, temperature=1.0, top_k=None, top_p=None, stop=None, seed=None)"),
         ("LanguageModel", "score", "(text, *, window=None, top=10)"),
         ("LanguageModel", "complete", "(text, *, top=10)"),
     ],
 )
 def test_loaded_model(kind, method, signature):
-    assert parameters(getattr(inspect.getmodule(distrnn.load_model), kind).__dict__[method]) == signature
+    assert parameters(getattr(getattr(inspect.getmodule(distrnn.load_model), kind), method)) == signature
 
 
 def test_run():

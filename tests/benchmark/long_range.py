@@ -6,12 +6,14 @@ The text is one bracket of four kinds after the other: opened, then dots, then a
 characters ago, d drawn log-uniformly from 4 to 400, and models learn from windows of 40. After the sign only the kind of the bracket is
 to be guessed, in which whoever has forgotten it is right in a quarter of the cases: the base rate. Two LSTMs learn, one that carries its
 state and one that begins each window anew, and both are asked on a second text of the same make. Beyond the window the one can be right
-only if it keeps what no gradient reached that far back to teach, the other not at all.
+only if it keeps what no gradient reached that far back to teach, the other not at all. tests/integration/test_long_range.py asserts that
+on shorter distances.
 """
 
 import argparse
 import os
 import time
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -35,19 +37,36 @@ from distrnn.workflow.sections import CosineSchedule, LanguageModel, Optimizer, 
 
 KINDS, OPENING, CLOSING, SIGN, DOT = 4, 2, 6, 10, 11  # the ids: four kinds from 2 on, and from 6 on
 VOCABULARY = DOT + 1
-NEAREST, FARTHEST, WINDOW = 4, 400, 40
 BATCH = 32
 ROWS, STEPS = 100, 500  # in which the second text is read
 BORDERS = (4, 11, 21, 41, 81, 161, 401)
 
 
-def brackets(characters: int, seed: int) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+@dataclass(frozen=True)
+class Lesson:
+    """How far apart brackets are, in characters, and the windows that models learn from.
+
+    Attributes:
+        nearest: the smallest distance; 3 at least.
+        farthest: the largest.
+        window: in characters.
+    """
+
+    nearest: int
+    farthest: int
+    window: int
+
+
+FULL = Lesson(nearest=4, farthest=400, window=40)
+
+
+def brackets(lesson: Lesson, characters: int, seed: int) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """A text, where the closing brackets stand in it, and how far each is from the one that opened it: int [N], int [C], int [C]."""
     generator = np.random.default_rng(seed)
     parts, places, distances, length = [], [], [], 0
     while length < characters:
         kind = generator.integers(KINDS)
-        distance = int(np.exp(generator.uniform(np.log(NEAREST), np.log(FARTHEST + 1))))
+        distance = int(np.exp(generator.uniform(np.log(lesson.nearest), np.log(lesson.farthest + 1))))
         parts.append(np.array([OPENING + kind, *[DOT] * (distance - 2), SIGN, CLOSING + kind]))
         length += distance + 1
         places.append(length - 1)
@@ -55,12 +74,12 @@ def brackets(characters: int, seed: int) -> tuple[npt.NDArray[np.uint16], npt.ND
     return np.concatenate(parts).astype(np.uint16), np.array(places), np.array(distances)
 
 
-def section(*, stateful: bool, units: int) -> LanguageModel:
+def section(lesson: Lesson, *, stateful: bool, units: int) -> LanguageModel:
     """The model that learns."""
     return LanguageModel(
         task="language-model",
         type="lstm",
-        window=WINDOW,
+        window=lesson.window,
         stateful=stateful,
         embedding_dim=None,
         embedding_normalization="none",
@@ -108,20 +127,45 @@ def right_answers(
         pieces = [published.predict_on_batch(piece) for piece in np.split(rows, range(STEPS, rows.shape[1], STEPS), axis=1)]
         shares = np.concatenate(pieces, axis=1).reshape(len(text), VOCABULARY)[places - 1]
     else:
-        published = build_language_model(model.published, batch=None, window=WINDOW, **sizes)
+        published = build_language_model(model.published, batch=None, window=model.window, **sizes)
         variables.copy_weights(weights, published)
-        windows = np.lib.stride_tricks.sliding_window_view(text, WINDOW)[places - WINDOW]
+        windows = np.lib.stride_tricks.sliding_window_view(text, model.window)[places - model.window]
         shares = published.predict(windows, batch_size=256, verbose=0)[:, -1]
     guessed = CLOSING + shares[:, CLOSING : CLOSING + KINDS].argmax(axis=1)
     return np.asarray(guessed == text[places])
 
 
-def in_rows(characters: int, seed: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def in_rows(lesson: Lesson, characters: int, seed: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """A text cut into rows, int [R, T], and of the brackets that open and close in one row the places and the distances: int [C] each."""
-    text, places, distances = brackets(characters, seed)
+    text, places, distances = brackets(lesson, characters, seed)
     steps = len(text) // ROWS
-    inside = (places < ROWS * steps) & (places % steps >= np.maximum(distances, WINDOW))
+    inside = (places < ROWS * steps) & (places % steps >= np.maximum(distances, lesson.window))
     return text[: ROWS * steps].reshape(ROWS, steps).astype(np.int32), places[inside], distances[inside]
+
+
+def compared(
+    lesson: Lesson, *, characters: int, epochs: int, units: int
+) -> tuple[npt.NDArray[np.int64], dict[bool, npt.NDArray[np.bool_]]]:
+    """How far each bracket of the second text is from its opening, and whether each model is right: the one that carries its state (True).
+
+    Shapes: C brackets.
+
+    Args:
+        lesson: what is to be learned.
+        characters: of either text.
+        epochs: of either training.
+        units: of either LSTM.
+    Returns:
+        int [C]; and {whether the state is carried: bool [C]}.
+    """
+    (text, _, _), (asked, places, distances) = brackets(lesson, characters, 0), in_rows(lesson, characters, 1)
+    right = {}
+    for stateful in (True, False):
+        started = time.perf_counter()
+        model = section(lesson, stateful=stateful, units=units)
+        right[stateful] = right_answers(model, trained(model, text, epochs), asked, places)
+        print(f"{'state carried' if stateful else 'each window anew'}: {time.perf_counter() - started:.0f} s", flush=True)
+    return distances, right
 
 
 def main() -> None:
@@ -131,22 +175,14 @@ def main() -> None:
     parser.add_argument("--units", type=int, default=64)
     parser.add_argument("--characters", type=int, default=400_000)
     arguments = parser.parse_args()
-    (text, _, _), (asked, places, distances) = brackets(arguments.characters, 0), in_rows(arguments.characters, 1)
-    columns = []
-    for stateful in (True, False):
-        started = time.perf_counter()
-        model = section(stateful=stateful, units=arguments.units)
-        right = right_answers(model, trained(model, text, arguments.epochs), asked, places)
-        columns.append(right)
-        print(f"{'state carried' if stateful else 'each window anew'}: {time.perf_counter() - started:.0f} s", flush=True)
-    print(
-        f"\nbase rate {1 / KINDS:.3f}; windows of {WINDOW}\n\n| distance | brackets | state carried | each window anew |\n|---|---|---|---|"
-    )
+    distances, right = compared(FULL, characters=arguments.characters, epochs=arguments.epochs, units=arguments.units)
+    print(f"\nbase rate {1 / KINDS:.3f}; windows of {FULL.window}\n")
+    print("| distance | brackets | state carried | each window anew |\n|---|---|---|---|")
     for low, high in pairwise(BORDERS):
         inside = (distances >= low) & (distances < high)
-        print(f"| {low} to {high - 1} | {inside.sum():,} | {' | '.join(f'{right[inside].mean():.3f}' for right in columns)} |")
-    beyond = distances > WINDOW
-    print(f"| all beyond the window | {beyond.sum():,} | {' | '.join(f'{right[beyond].mean():.3f}' for right in columns)} |")
+        print(f"| {low} to {high - 1} | {inside.sum():,} | {' | '.join(f'{one[inside].mean():.3f}' for one in right.values())} |")
+    beyond = distances > FULL.window
+    print(f"| all beyond the window | {beyond.sum():,} | {' | '.join(f'{one[beyond].mean():.3f}' for one in right.values())} |")
 
 
 if __name__ == "__main__":

@@ -7,9 +7,6 @@ import shutil
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -19,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
+from fixtures_operating import Prometheus, fetched
 from fixtures_s3 import free_ports
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -30,7 +28,7 @@ GIVEN = {
     "GRAFANA_PASSWORD": "unused",
     "REVIEWS": "s3://distrnn/data/imdb",
 }
-PORTS = ("7480", "8080", "9108", "9090", "17301")
+PORTS = ("7480", "8080", "9108", "17301")
 CEPH = ("ceph", "ceph-mon", "ceph-osd", "radosgw", "radosgw-admin", "monmaptool")
 PATIENCE_S = 240.0
 _VARIABLE = re.compile(r"\$\{(\w+)(?::([?-])([^}]*))?\}")
@@ -105,11 +103,7 @@ class Stack:
 
     def get(self, port: str, path: str) -> str:
         """The answer of a service at a port of the compose file; '' where there is none."""
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[port]}{path}", timeout=20) as answer:
-                return str(answer.read().decode())
-        except (urllib.error.URLError, OSError):
-            return ""
+        return fetched(f"http://127.0.0.1:{self.ports[port]}{path}")
 
     def start_store(self) -> None:
         """The store's container has one command, of its Dockerfile."""
@@ -172,24 +166,15 @@ def test_scheduler_schedules_what_the_file_says_and_tells_the_registry(stack: St
     assert (found["workflow"], found["cron"], found["timezone"]) == ("imdb-lstm-weekly", "0 3 * * 1", "Europe/Berlin")
 
 
-def test_prometheus_has_both(stack: Stack, require_server: Callable[..., None]) -> None:
+def test_prometheus_has_both(stack: Stack, require_server: Callable[..., None], tmp_path: Path) -> None:
     require_server(shutil.which("prometheus") is not None, "prometheus")
-    folder = stack.folder / "prometheus"
-    shutil.copytree(stack.repo_root / "infra/prometheus", folder)
-    configuration = folder / "prometheus.yml"
-    configuration.write_text(stack.local(configuration.read_text().replace("interval: 15s", "interval: 1s").replace("1m", "1s")))
-    command = ["prometheus", f"--config.file={configuration}", f"--storage.tsdb.path={stack.folder}/tsdb"]
-    stack.start("prometheus", [*command, f"--web.listen-address=127.0.0.1:{stack.ports['9090']}"], dict(os.environ))
-
-    def value(expression: str) -> str | None:
-        answer = stack.get("9090", f"/api/v1/query?{urllib.parse.urlencode({'query': expression})}")
-        found = json.loads(answer)["data"]["result"] if answer else []
-        return found[0]["value"][1] if found else None
-
-    stack.wait("prometheus", lambda: value("distrnn_registry_models"))
-    assert value('up{job="distrnn-registry"}') == "1"
-    stack.wait("prometheus", lambda: value('up{job="distrnn-schedule"}') == "1")
-    groups = json.loads(stack.get("9090", "/api/v1/rules"))["data"]["groups"]
+    infra = stack.repo_root / "infra/prometheus"
+    configuration = yaml.safe_load(stack.local((infra / "prometheus.yml").read_text()))
+    with Prometheus(tmp_path, configuration, infra) as prometheus:
+        prometheus.wait(lambda: prometheus.query("distrnn_registry_models"))
+        for job in ("distrnn-registry", "distrnn-schedule"):
+            prometheus.wait(lambda job=job: [value for _, value in prometheus.query(f'up{{job="{job}"}}')] == [1.0])
+        groups = json.loads(fetched(f"{prometheus.url}/api/v1/rules"))["data"]["groups"]
     wrong = [rule["name"] for group in groups for rule in group["rules"] if rule["health"] == "err"]
     assert (len(groups), wrong) == (4, [])
 

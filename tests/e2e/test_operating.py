@@ -88,6 +88,7 @@ def test_the_version_is_in_the_metrics_of_the_service(chain: Chain) -> None:
     seen = read()
     assert (seen[holder], seen["distrnn_registry_model_versions",]) == (1.0, 1.0)
     assert seen["distrnn_eval_accuracy_ratio", "production"] == chain.result["metrics"]["accuracy"]
+    assert (seen["distrnn_promotion_decisions_total", "promoted"], seen["distrnn_promotion_decisions_total", "refused"]) == (1.0, 0.0)
 
 
 def test_prometheus_has_the_version(chain: Chain) -> None:

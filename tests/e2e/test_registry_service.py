@@ -1,6 +1,8 @@
 """`distrnn serve` as a process, and the command line of a machine that has neither credentials nor TensorFlow on the other side."""
 
 import json
+import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -15,6 +17,7 @@ import pytest
 from distrnn import Registry, load_model
 from distrnn.errors import AccessError, IntegrityError, NotFoundError, StorageError, UsageError
 from distrnn.registry.layout import blob_key
+from distrnn.registry.maintenance import Maintenance
 from distrnn.storage import open_store
 from fixtures_client import result_of
 from fixtures_s3 import free_ports
@@ -73,6 +76,16 @@ def test_a_registry_can_be_verified_over_http(remote):
 
 def test_a_text_is_written_over_http(remote):
     assert len(result_of(remote("generate", "text", "--length", "12", "--json"))["text"]) == 12
+
+
+def test_the_command_on_the_page_checks_a_signature(serving, registry, key_pair, new_keys, distrnn_command):
+    Maintenance(registry).sign("reviews@v1", key_pair.private)
+    running = serving(registry.url)
+    with urllib.request.urlopen(f"{running.url}/models/reviews/v1", timeout=30) as answer:
+        (shown,) = re.findall(r"<pre[^>]*>(distrnn pull [^<]*--require-signature FILE)</pre>", answer.read().decode())
+    arguments = shlex.split(shown.replace("\\\n", ""))[1:-1]
+    assert result_of(distrnn_command(*arguments, str(key_pair.public), "--json"))["number"] == 1
+    assert distrnn_command(*arguments, str(new_keys("other").public)).returncode == 5
 
 
 def test_writing_is_refused(remote, running):
@@ -276,6 +289,16 @@ def get(url):
         return json.load(answer)
 
 
+def status(running, headers):
+    """How a request with these headers is answered."""
+    try:
+        with urllib.request.urlopen(urllib.request.Request(f"{running.url}/api/v1/models", headers=headers), timeout=30) as answer:
+            return answer.status
+    except urllib.error.HTTPError as refused:
+        refused.close()
+        return refused.code
+
+
 def serve(*arguments):
     command = [sys.executable, "-m", "distrnn", "serve", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
@@ -305,6 +328,21 @@ def test_the_doctor_says_whether_the_service_answers(remote, running, client, tm
     found = json.loads(done.stdout)["places"]["registry"]
     assert (done.returncode, found["usable"]) == (1, False)
     assert found["problem"].startswith("the registry service does not answer")
+
+
+def test_a_client_is_not_believed_who_it_is(serving, registry):
+    running = serving(registry.url, "--requests-per-second", "0.5", env={"FORWARDED_ALLOW_IPS": "*"})
+    said = [{"X-Forwarded-For": f"192.0.2.{number}", "Forwarded": f"for=192.0.2.{number}"} for number in (1, 2, 3)]
+    assert [status(running, headers) for headers in said] == [200, 429, 429]
+    assert "192.0.2." not in running.log
+
+
+def test_behind_a_proxy_clients_are_told_apart_by_what_the_proxy_says(serving, registry):
+    running = serving(registry.url, "--requests-per-second", "0.01", "--public-url", "https://models.example")
+    said = ("192.0.2.1", "192.0.2.2", "192.0.2.7, 192.0.2.1", "192.0.2.1, 192.0.2.3")
+    assert [status(running, {"X-Forwarded-For": value}) for value in said] == [200, 200, 429, 200]
+    assert "192.0.2.1:0 - " in running.log
+    assert "192.0.2.7" not in running.log
 
 
 def test_a_service_that_slows_its_clients_down_is_waited_for(serving, foreign_models):

@@ -5,13 +5,9 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +16,8 @@ from typing import Any
 import pytest
 
 from distrnn.telemetry import METRICS
+from fixtures_operating import Prometheus, fetched
+from fixtures_s3 import free_ports
 
 pytestmark = pytest.mark.usefixtures("two_devices")  # TensorFlow reads the files, and lets a process configure its devices once
 
@@ -30,26 +28,7 @@ model: {type: lstm, sequence_length: 40, embedding_dim: 16, units: 16}
 train: {epochs: 4, global_batch_size: 8, tensorboard: true}
 """
 TOLD = {spec.name: spec.kind for spec in METRICS if spec.name.startswith("distrnn_train_")}
-RULES = "infra/prometheus/recording.yml"
-PROMETHEUS = """
-global: {{scrape_interval: 1s, evaluation_interval: 1s}}
-rule_files: [{rules}]
-scrape_configs: [{{job_name: ray, static_configs: [{{targets: ["127.0.0.1:{port}"]}}]}}]
-"""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("", 0))
-        return int(probe.getsockname()[1])
-
-
-def fetched(url: str) -> str:
-    try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            return str(answer.read().decode())
-    except (urllib.error.URLError, OSError):
-        return ""
+RULES = "recording.yml"
 
 
 @dataclass
@@ -74,53 +53,39 @@ class Watched:
         return found
 
 
-def query(server: str, expression: str) -> list[dict[str, Any]]:
-    answer = fetched(f"{server}/api/v1/query?{urllib.parse.urlencode({'query': expression})}")
-    return list(json.loads(answer)["data"]["result"]) if answer else []
+@pytest.fixture(scope="module")
+def port() -> int:
+    """Where the run is told to serve its figures."""
+    (found,) = free_ports(1)
+    return found
 
 
 @pytest.fixture(scope="module")
-def ports() -> tuple[int, int]:
-    return free_port(), free_port()
-
-
-@pytest.fixture(scope="module")
-def prometheus(ports: tuple[int, int], tmp_path_factory: pytest.TempPathFactory, repo_root: Path) -> Iterator[str | None]:
+def prometheus(port: int, tmp_path_factory: pytest.TempPathFactory, repo_root: Path) -> Iterator[Prometheus | None]:
     """A real Prometheus that scrapes the run's endpoint and knows the recording rules; None where it is not installed."""
     if shutil.which("prometheus") is None:
         yield None
         return
-    folder, port = tmp_path_factory.mktemp("prometheus"), ports[1]
-    (folder / "prometheus.yml").write_text(PROMETHEUS.format(rules=repo_root / RULES, port=ports[0]))
-    command = ["prometheus", f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
-    with (folder / "log.txt").open("w") as log:
-        process = subprocess.Popen([*command, f"--web.listen-address=127.0.0.1:{port}"], stdout=log, stderr=log)
-        try:
-            deadline = time.monotonic() + 60
-            while not fetched(f"http://127.0.0.1:{port}/-/ready"):
-                assert process.poll() is None, (folder / "log.txt").read_text()
-                assert time.monotonic() < deadline
-                time.sleep(0.2)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            process.wait(30)
+    job = {"job_name": "ray", "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]}
+    configuration = {"rule_files": [RULES], "scrape_configs": [job]}
+    with Prometheus(tmp_path_factory.mktemp("prometheus"), configuration, repo_root / "infra/prometheus") as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
-def run(ports: tuple[int, int], prometheus: str | None, tmp_path_factory: pytest.TempPathFactory) -> Watched:
+def run(port: int, prometheus: Prometheus | None, tmp_path_factory: pytest.TempPathFactory) -> Watched:
     """`distrnn run`, its endpoint read several times a second for as long as it takes."""
     home = tmp_path_factory.mktemp("watched")
     (home / "workflow.yaml").write_text(WORKFLOW)
     # Ray hands figures to the endpoint every ten seconds; a test has no time for that
-    settings = {"DISTRNN_HOME": str(home), "DISTRNN_METRICS_PORT": str(ports[0]), "RAY_metrics_report_interval_ms": "1000"}
+    settings = {"DISTRNN_HOME": str(home), "DISTRNN_METRICS_PORT": str(port), "RAY_metrics_report_interval_ms": "1000"}
     command = [sys.executable, "-m", "distrnn", "run", str(home / "workflow.yaml"), "--run-id", "mine", "--json"]
     served: dict[str, float] = {}
     lines: list[str] = []
     with (home / "stdout.txt").open("w") as out, (home / "stderr.txt").open("w") as log:
         process = subprocess.Popen(command, stdout=out, stderr=log, env={**os.environ, **settings})
         while process.poll() is None:
-            found = [line for line in fetched(f"http://127.0.0.1:{ports[0]}/metrics").splitlines() if "distrnn_" in line]
+            found = [line for line in fetched(f"http://127.0.0.1:{port}/metrics").splitlines() if "distrnn_" in line]
             served |= {line.split("{")[0].removeprefix("ray_"): float(line.split()[-1]) for line in found if not line.startswith("#")}
             lines = found or lines
             time.sleep(0.2)
@@ -149,19 +114,23 @@ def test_the_endpoint_serves_each_metric_once_and_by_workflow(run: Watched) -> N
     assert all('workflow="watched"' in line for line in series)
 
 
-def test_prometheus_has_the_values_under_their_own_names(run: Watched, prometheus: str | None, require_server: Callable[..., None]) -> None:
+def test_prometheus_has_the_values_under_their_own_names(
+    run: Watched, prometheus: Prometheus | None, require_server: Callable[..., None]
+) -> None:
     require_server(prometheus is not None, "prometheus")
+    assert prometheus is not None
     seen = {}
     for name in TOLD:
-        (series,) = query(str(prometheus), f"last_over_time({name}[1h])")
-        assert {label: value for label, value in series["metric"].items() if label != "__name__"} == {"workflow": "watched"}
-        seen[name] = float(series["value"][1])
+        ((labels, seen[name]),) = prometheus.query(f"last_over_time({name}[1h])")
+        assert {label: value for label, value in labels.items() if label != "__name__"} == {"workflow": "watched"}
     check(run, seen)
 
 
 def test_promtool_takes_the_recording_rules(repo_root: Path, require_server: Callable[..., None]) -> None:
     require_server(shutil.which("promtool") is not None, "prometheus")
-    done = subprocess.run(["promtool", "check", "rules", str(repo_root / RULES)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["promtool", "check", "rules", str(repo_root / "infra/prometheus" / RULES)], capture_output=True, text=True, check=False
+    )
     assert (done.returncode, re.findall(r"\d+ rules found", done.stdout)) == (0, [f"{len(TOLD)} rules found"])
 
 

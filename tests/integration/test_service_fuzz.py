@@ -6,6 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis.generation.modes import GenerationMode
 from schemathesis.specs.openapi.checks import response_schema_conformance, status_code_conformance
 
+from distrnn.registry.maintenance import Maintenance
 from distrnn.service.app import create_app
 from distrnn.service.settings import Settings
 from distrnn.service.tokens import Tokens
@@ -18,8 +19,9 @@ KNOWN = {"name": "reviews", "number": 1, "alias": "production", "path": "numpy/w
 
 
 @pytest.fixture
-def schema(published):
-    """Of a service over `published`, which takes a token; what the examples ask for lands in its registry."""
+def schema(published, key_pair):
+    """Of a service over `published`, one version signed, which takes a token; what the examples ask for lands in its registry."""
+    Maintenance(published).sign("reviews@v1", key_pair.private)
     app = create_app(Settings(requests_per_s=0.0, page_age_s=0.0, tokens=Tokens.of([TOKEN])), published)
     return schemathesis.openapi.from_asgi("/openapi.json", app)
 

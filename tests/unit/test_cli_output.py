@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distrnn.cli.output import Column, Fields, Output, Table, cell, duration, moment, printable, short_digest, size, to_json, write
+from distrnn.cli.output import Column, Fields, Output, Table, cell, duration, moment, printable, short_digest, to_json, write
 from distrnn.errors import StorageError
 
 
@@ -171,11 +171,6 @@ def test_value_as_a_person_reads_it(value, text):
 )
 def test_duration(seconds, text):
     assert duration(seconds) == text
-
-
-@pytest.mark.parametrize(("count", "text"), [(0, "0 B"), (999, "999 B"), (417_512, "417.5 kB"), (3_200_000_000, "3.2 GB")])
-def test_size(count, text):
-    assert size(count) == text
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import jsonschema
 import pytest
 
 from distrnn import load_model
@@ -98,6 +99,46 @@ def test_complete_lists_what_may_come_next(cli, published):
     assert document["candidates"] == [{"token": one.token, "probability": one.probability} for one in expected]
     assert [one["token"] for one in document["each"]] == ["a", " ", "c"]
     assert document["each"][-1]["guess"] == expected[0].token
+
+
+@pytest.mark.parametrize(
+    ("schema", "arguments"),
+    [
+        ("generate", ["text"]),
+        ("generate", ["text", "--samples", 2, "--temperature", 0, "--top-k", 3, "--top-p", 0.5, "--stop", "b", "--seed", 1, "--length", 0]),
+        ("generate", ["words", "--prompt", ""]),
+        ("score", ["text", "a.txt"]),
+        ("score", ["text", "a.txt", "b.txt", "--window", 3, "--top", 1]),
+        ("score", ["words", "a.txt", "--top", 0]),
+        ("complete", ["text", "a c"]),
+        ("complete", ["words", "", "--top", 2, "--each"]),
+    ],
+)
+def test_json_holds_for_its_schema(cli, published, tiny_language_model, holds_for_schema, tmp_path, schema, arguments):
+    published.publish("words", tiny_language_model("words", level="word", tokens=("a", "good", "film")), metadata={})
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text("a bad film\n\nfed a hag\n", encoding="utf-8")
+    done = cli(schema, *arguments, "--json")
+    assert done.exit_code == 0, done.stderr
+    holds_for_schema(json.loads(done.stdout), schema)
+
+
+@pytest.mark.parametrize(
+    ("schema", "changes"),
+    [
+        ("generate", {"seed": -1}),
+        ("generate", {"more": 1}),
+        ("score", {"bits_per_word": 1.0}),
+        ("score", {"files": []}),
+        ("score", {"more": 1}),
+        ("complete", {"candidates": [{"token": "a", "probability": 1.5}]}),
+    ],
+)
+def test_a_schema_refuses_what_is_not_of_its_verb(cli, published, holds_for_schema, tmp_path, schema, changes):
+    (tmp_path / "a.txt").write_text("a bad cab", encoding="utf-8")
+    document = json.loads(cli(schema, "text", *{"score": ["a.txt"], "complete": ["a"]}.get(schema, []), "--json").stdout)
+    with pytest.raises(jsonschema.ValidationError):
+        holds_for_schema({**document, **changes}, schema)
 
 
 def test_complete_as_text_shows_spaces_and_line_breaks(cli, published):

@@ -4,7 +4,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,15 @@ def test_generation_that_makes_no_sense(tiny_language_model: Write, keys: dict[s
     with pytest.raises(UsageError) as caught:
         model.generate(**{"prompt": "abc", "length": 5, **keys})
     assert str(caught.value) == message
+
+
+def test_a_text_is_what_its_pieces_make_and_both_take_the_same(tiny_language_model: Write) -> None:
+    model = load_folder(tiny_language_model())
+    assert "".join(model.stream("abc", 50, top_k=3, seed=1)) == model.generate("abc", 50, top_k=3, seed=1)
+    shown = [signature(method) for method in (model.stream, model.generate)]
+    assert shown[0].parameters == shown[1].parameters
+    assert list(shown[0].parameters) == ["prompt", "length", "temperature", "top_k", "top_p", "stop", "seed"]
+    assert [one.return_annotation for one in shown] == [Iterator[str], str]
 
 
 def test_nothing_is_written_where_nothing_is_asked_for(tiny_language_model: Write) -> None:

@@ -10,7 +10,7 @@ from fixtures_service import HOSTILE
 
 VOID = {"rect", "meta", "link", "input", "br", "hr", "line", "polyline"}
 PAGES = (
-    *("/", "/models/reviews", "/models/reviews/v1", "/models/reviews/v3", "/models/text", "/models/text/v1"),
+    *("/", "/models/reviews", "/models/reviews/v1", "/models/reviews/v2", "/models/reviews/v3", "/models/text", "/models/text/v1"),
     *("/compare?left=reviews@v1&right=reviews@v2", "/compare?left=reviews@v3&right=text@v1", "/nothing", "/models/none"),
 )
 

@@ -15,6 +15,7 @@ from distrnn.errors import AccessError, ConflictError, DistrnnError, IntegrityEr
 from distrnn.registry.catalog import HeldAlias, Summary, VersionSummary
 from distrnn.registry.layout import alias_key, blob_key, catalog_key, lease_key, pending_key, signature_key, version_key
 from distrnn.service.charts import Line, label, legend, line_chart, thinned, ticks
+from distrnn.service.clients import client_address
 from distrnn.service.comparing import figures, files, settings
 from distrnn.service.errors import status_of, told
 from distrnn.service.held import Held
@@ -112,6 +113,24 @@ def test_who_waits_as_long_as_it_was_told_may_go_on():
 def test_one_client_does_not_slow_another():
     limit = RateLimit(0.5)
     assert [limit.wait_s(client, 0.0) for client in "abc"] == [0.0] * 3
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "client"),
+    [
+        ([], "10.0.0.1"),
+        (["192.0.2.7"], "192.0.2.7"),
+        (["203.0.113.9, 192.0.2.7"], "192.0.2.7"),
+        (["203.0.113.9", "192.0.2.7"], "192.0.2.7"),
+        (["2001:DB8::0:7"], "2001:db8::7"),
+        (["192.0.2.7, "], "10.0.0.1"),
+        (["192.0.2.7, unknown"], "10.0.0.1"),
+        (["fe80::1%" + "x" * 99], "fe80::1"),
+    ],
+)
+def test_of_what_was_forwarded_only_the_proxys_own_word_is_believed(forwarded, client):
+    assert client_address("10.0.0.1", forwarded, behind_proxy=True) == client
+    assert client_address("10.0.0.1", forwarded, behind_proxy=False) == "10.0.0.1"
 
 
 def test_only_a_known_token_is_accepted():

@@ -40,6 +40,14 @@ def test_a_counter_grows():
     assert telemetry.value("distrnn_promotion_decisions_total", model="m", decision="refused") == 3.0
 
 
+def test_a_counter_grows_to_a_total_and_never_falls():
+    telemetry, seen = Telemetry(), []
+    for total in (2.0, 5.0, 3.0, 6.0):
+        telemetry.grow_to("distrnn_promotion_decisions_total", total, model="m", decision="refused")
+        seen.append(telemetry.value("distrnn_promotion_decisions_total", model="m", decision="refused"))
+    assert seen == [2.0, 5.0, 5.0, 6.0]
+
+
 def test_a_gauge_keeps_its_last_value():
     telemetry = Telemetry()
     telemetry.set("distrnn_eval_perplexity", 9.0, model="m", role="candidate")
