@@ -113,7 +113,7 @@ def pseudo(workflow: str, *keys: str) -> Row:
 def tuned(published: str, source: str, minutes: float, *keys: str) -> Row:
     """A row about a language model's encoder that becomes a classifier, or about its control from drawn weights."""
     row = replace(review("imdb-lm-finetune", published, source, minutes, *keys), shows_curve=True)
-    encoder = replace(review("imdb-lm", "", "", 60), data=UNLABELLED)
+    encoder = replace(review("imdb-lm", "", "", 40), data=UNLABELLED, before=VECTORS_OF_REVIEWS)
     return row if "model.weights_from=null" in keys else replace(row, before=encoder)
 
 
@@ -160,8 +160,8 @@ ROWS = (
     pseudo("imdb-pseudo-label", "train.pseudo_labels=null"),
     pseudo("imdb-pseudo-label-final"),
     pseudo("imdb-pseudo-label-final", "train.pseudo_labels=null"),
-    tuned("0.928", "SA-LSTM of Dai and Le 2015, on GPUs", 30),
-    tuned("", "the control: the same network from drawn weights", 30, "model.weights_from=null"),
+    tuned("0.928", "SA-LSTM of Dai and Le 2015, on GPUs", 10),
+    tuned("", "the control: the same network from drawn weights", 10, "model.weights_from=null"),
     corpus("nietzsche-3char", "", "the lesson has no figure", 3),
     corpus("nietzsche-rnn-dense", "1.8", "the lesson", 2),
     corpus("nietzsche-simple-rnn", "1.6421", "the lesson's notebook, 8 epochs", 2),

@@ -67,7 +67,13 @@ UNLABELLED: dict[str, dict[str, Any]] = {
         "train.optimizer.learning_rate": 0.01,
         "model.embedding_dim": 32,
     },
-    "imdb-lm": {"model.units": 32, "model.embedding_dim": 32, "data.tokenizer.vocabulary_size": 3000, "data.test_fraction": 0.05},
+    "imdb-lm": {
+        "model.weights_from": None,
+        "model.units": 32,
+        "model.embedding_dim": 32,
+        "data.tokenizer.vocabulary_size": 3000,
+        "data.test_fraction": 0.05,
+    },
 }
 SYNTHETIC = {"data.source": "synthetic-reviews", "data.path": None, "model.sequence_length": 64, "train.global_batch_size": 64}
 ELSEWHERE = (
