@@ -3,8 +3,9 @@
     python tests/benchmark/results.py [WORKFLOW…] [--seeds N] [--keep FOLDER]
 
 It prints how long everything will take, skips what `results.json` beside it holds already, and writes after every run, so it may be
-stopped and started again at any time. With --keep a model that others begin with (an hour for imdb-lm) outlives the call as well.
-Delete an entry of `results.json` to run it anew. The test split measures and selects nothing.
+stopped and started again at any time. With --keep a model that others begin with (an hour for imdb-lm) outlives the call as well;
+after a change of its workflow delete its folder there. Delete an entry of `results.json` to run it anew. The test split measures and
+selects nothing.
 """
 
 import argparse
@@ -113,7 +114,7 @@ def pseudo(workflow: str, *keys: str) -> Row:
 def tuned(published: str, source: str, minutes: float, *keys: str) -> Row:
     """A row about a language model's encoder that becomes a classifier, or about its control from drawn weights."""
     row = replace(review("imdb-lm-finetune", published, source, minutes, *keys), shows_curve=True)
-    encoder = replace(review("imdb-lm", "", "", 40), data=UNLABELLED, before=VECTORS_OF_REVIEWS)
+    encoder = replace(review("imdb-lm", "", "", 55), data=UNLABELLED, before=VECTORS_OF_REVIEWS)
     return row if "model.weights_from=null" in keys else replace(row, before=encoder)
 
 
@@ -323,10 +324,10 @@ def told_curves(results: dict[str, Any]) -> list[str]:
     for row in ROWS:
         if row.shows_curve and (found := results.get(f"{row.name}/0")):
             before = found["minutes_before"]
-            points = ", ".join(f"{accuracy:.4f} after {before + at:.1f}" for at, accuracy in found["curve"])
+            points = ", ".join(f"{accuracy:.4f} at {before + at:.1f}" for at, accuracy in found["curve"])
             told += [
                 "",
-                f"Validation accuracy of `{row.name}` after minutes, {before:.1f} of them of what comes before it: {points}.",
+                f"Validation accuracy of `{row.name}` by minutes, {before:.1f} of which went into what it begins with: {points}.",
             ]
     return told
 
