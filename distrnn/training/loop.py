@@ -18,6 +18,7 @@ from distrnn.progress import Event, Progress
 from distrnn.training import divergence, variables
 from distrnn.training.checkpoints import Arrays, Checkpoint, Position, record
 from distrnn.training.kernels.choice import Kernels
+from distrnn.training.kernels.dropout import draw_by_philox
 from distrnn.training.kernels.layers import accelerate
 from distrnn.training.plan import BatchPlan
 from distrnn.training.prefetch import READY, Prefetched, grouped
@@ -87,6 +88,7 @@ class Trainer:
         keras.config.set_dtype_policy(train.precision.replace("-", "_"))
         with strategy.scope():
             self.model = task.training_model(per_replica_batch_size=plan.per_replica_batch_size, replicas=plan.replicas)
+            draw_by_philox(self.model)
             if kernels.layers == "fused":
                 accelerate(self.model, row_parts=kernels.layer_parts)
             optimizer = OPTIMIZERS[train.optimizer.name](train.optimizer.learning_rate, global_clipnorm=train.clip_norm)
