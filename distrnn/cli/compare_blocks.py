@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from distrnn.amounts import size
-from distrnn.cli.output import NOTHING, Block, Fields, Table, cell, duration, short_digest
+from distrnn.amounts import duration, size
+from distrnn.cli.output import NOTHING, Block, Fields, Table, cell, short_digest
 
 
 def blocks(document: Mapping[str, Any]) -> Iterator[Block]:

@@ -11,9 +11,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from distrnn.amounts import duration
 from distrnn.cli import main as program
 from distrnn.cli.init import templates_folder
-from distrnn.cli.output import Output, duration, write
+from distrnn.cli.output import Output, write
 
 REVIEWS, DOCS = "quickstart-reviews", "quickstart-docs"
 # The second and the third have the same words: only their order tells them apart.

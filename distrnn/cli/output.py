@@ -185,15 +185,6 @@ def short_digest(digest: str) -> str:
     return f"sha256:{digest.removeprefix('sha256:')[:12]}"
 
 
-def duration(seconds: float) -> str:
-    """Seconds as a person reads them."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
-
-
 def moment(text: str | None) -> str | None:
     """A time stamp as a person reads it: to the second, in UTC."""
     match = _MOMENT.fullmatch(text or "")

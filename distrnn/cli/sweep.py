@@ -6,9 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
+from distrnn.amounts import duration
 from distrnn.cli.extras import require
 from distrnn.cli.options import Address, Debug, Json, Quiet, Settings, WorkflowFile
-from distrnn.cli.output import NOTHING, Block, Fields, Output, Table, complain, duration
+from distrnn.cli.output import NOTHING, Block, Fields, Output, Table, complain
 from distrnn.cli.progress import shown
 from distrnn.cli.workflows import Shared
 from distrnn.errors import UsageError

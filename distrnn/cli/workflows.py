@@ -6,10 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
+from distrnn.amounts import duration
 from distrnn.cli.decisions import decision_blocks, why_refused
 from distrnn.cli.extras import require
 from distrnn.cli.options import Address, Debug, Json, LockUrl, Quiet, RegistryUrl, Settings, WorkflowFile
-from distrnn.cli.output import NOTHING, Block, Fields, Output, Table, cell, complain, duration, short_digest
+from distrnn.cli.output import NOTHING, Block, Fields, Output, Table, cell, complain, short_digest
 from distrnn.cli.progress import shown
 from distrnn.errors import GateRefusedError
 

@@ -65,7 +65,7 @@ def _costs(document: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
     training, size = document["training"], document["size"]
     durations = {"Training": "train_s", "An epoch": "epoch_s", "The whole run": "total_s"}
     rows: list[tuple[str, Sequence[Any]]] = [
-        (name, [None if one[key] is None else wording.duration(one[key]) for one in training]) for name, key in durations.items()
+        (name, [None if one[key] is None else amounts.duration(one[key]) for one in training]) for name, key in durations.items()
     ]
     rows.insert(2, ("Epochs", [one["epochs"] for one in training]))
     rows.append(("Device", [_device(one) for one in training]))

@@ -20,6 +20,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from distrnn import amounts
 from distrnn.evaluation import wording
 
 # marker colour -> CSS variable of the page
@@ -111,9 +112,9 @@ def stage_bars(seconds: Mapping[str, float]) -> Picture:
         longest = max(values, default=0.0) or 1.0
         axes.set_xlim(0, longest * 1.25)
         for row, value in enumerate(values):
-            axes.text(value + longest * 0.015, row, wording.duration(value), va="center", color=INK)
+            axes.text(value + longest * 0.015, row, amounts.duration(value), va="center", color=INK)
 
-    told = ", ".join(f"{stage} {wording.duration(value)}" for stage, value in zip(stages, values, strict=True))
+    told = ", ".join(f"{stage} {amounts.duration(value)}" for stage, value in zip(stages, values, strict=True))
     return picture("Time by stage", f"Bars: {told}.", draw, height_in=0.35 + 0.3 * len(values))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from distrnn import amounts
 from distrnn.embeddings import WordVectors
 from distrnn.evaluation import figures, wording
 from distrnn.evaluation.calibration import BINS
@@ -21,7 +22,7 @@ from distrnn.registry.rules import Slice
 FEWEST_DIMENSIONS = 3
 MAIN_METRIC = {"classifier": "accuracy", "language-model": "bits_per_character"}
 
-_TEMPLATE = template("report.html", duration=wording.duration, slice_words=lambda part: Slice.from_json(part).words)
+_TEMPLATE = template("report.html", duration=amounts.duration, slice_words=lambda part: Slice.from_json(part).words)
 
 
 def render(document: Mapping[str, Any], details: Mapping[str, Any]) -> str:
@@ -100,7 +101,7 @@ def _facts(document: Mapping[str, Any], details: Mapping[str, Any]) -> list[tupl
     replicas = details.get("replicas")
     device = details.get("device")
     known = {
-        "Total time": wording.duration(math.fsum(seconds.values())) if seconds else None,
+        "Total time": amounts.duration(math.fsum(seconds.values())) if seconds else None,
         "Epochs": wording.number(len(document.get("history") or [])),
         "Device": f"{device}, {replicas} replicas" if device and replicas and replicas != 1 else device,
         "Parameters": wording.number(details["parameters"]) if details.get("parameters") is not None else None,

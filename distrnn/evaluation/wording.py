@@ -40,18 +40,6 @@ def measured(value: Any) -> str:
     return f"{value:#.4g}".removesuffix(".")
 
 
-def duration(seconds: float) -> str:
-    """A duration in its two largest units: `0.42 s`, `38 s`, `3 min 05 s`, `2 h 10 min`."""
-    if seconds < 9.95:
-        return f"{seconds:.2g} s" if seconds < 0.995 else f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
-
-
 def words(key: str) -> str:
     """A key of a document as words: `loss_nats` is `Loss nats`, `tokens_per_s` is `Tokens per s`."""
     parts = [_ABBREVIATIONS.get(part, part) for part in re.split(r"[_\-. ]+", key) if part]

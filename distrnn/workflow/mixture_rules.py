@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from distrnn.errors import UsageError
 from distrnn.refs import ModelRef
-from distrnn.workflow.problems import Problem, show, with_article
+from distrnn.workflow.problems import REFERENCE, Problem, show, with_article
 from distrnn.workflow.sections import TABLE_SOURCES, PseudoLabels, Workflow
 
 KEYS = ("pseudo_labels", "validation_rows")
@@ -34,8 +34,8 @@ def _pseudo_labels(section: PseudoLabels) -> Iterator[Problem]:
     at = "train.pseudo_labels"
     try:
         ModelRef.parse(section.teacher)
-    except UsageError as error:
-        yield Problem(f"{at}.teacher", f"a reference to a published classifier: {error.message}", show(section.teacher))
+    except UsageError:
+        yield Problem(f"{at}.teacher", f"{REFERENCE} of a published classifier", show(section.teacher))
     if "://" in section.path and not section.path.startswith("s3://"):
         yield Problem(f"{at}.path", "a file or folder, or an s3:// URL", show(section.path))
     if section.text_column is not None and section.source not in TABLE_SOURCES:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from distrnn.errors import UsageError
 from distrnn.refs import ModelRef
-from distrnn.workflow.problems import Problem, show
+from distrnn.workflow.problems import REFERENCE, Problem, show
 from distrnn.workflow.sections import GATED_TYPES, RECURRENT_TYPES, ClassifierModel, LanguageModel, Workflow
 from distrnn.workflow.weight_rules import weight_problems
 
@@ -69,8 +69,8 @@ def _begun(model: ClassifierModel | LanguageModel) -> Iterator[Problem]:
         return
     try:
         ModelRef.parse(model.weights_from)
-    except UsageError as error:
-        yield Problem("model.weights_from", f"a reference to a published model: {error.message}", show(model.weights_from))
+    except UsageError:
+        yield Problem("model.weights_from", f"{REFERENCE} of a published model", show(model.weights_from))
     if isinstance(model, ClassifierModel) and model.pretrained is not None:
         yield Problem("model.pretrained", "nothing beside model.weights_from, which has an embedding", show(model.pretrained.path))
 

@@ -19,6 +19,7 @@ from distrnn.workflow.sections import Workflow
 Schema = dict[str, Any]
 Kinds = Mapping[str, Any]
 RECEIVED_CHARACTERS = 100
+REFERENCE = "NAME, NAME@ALIAS, NAME@v3 or NAME@sha256:…, in lower case,"
 _KINDS = {"boolean": "true or false", "integer": "an integer", "number": "a number", "string": "a text"}
 _BOUNDS = {"minimum": "of at least", "exclusiveMinimum": "above", "maximum": "of at most", "exclusiveMaximum": "below"}
 

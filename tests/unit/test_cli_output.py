@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distrnn.cli.output import Column, Fields, Output, Table, cell, duration, moment, printable, short_digest, to_json, write
+from distrnn.cli.output import Column, Fields, Output, Table, cell, moment, printable, short_digest, to_json, write
 from distrnn.errors import StorageError
 
 
@@ -164,13 +164,6 @@ def test_stranger_cannot_move_the_cursor():
 )
 def test_value_as_a_person_reads_it(value, text):
     assert cell(value) == text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0.04, "0.0 s"), (59.94, "59.9 s"), (60, "1 min 00 s"), (175.4, "2 min 55 s"), (7384, "2 h 03 min")]
-)
-def test_duration(seconds, text):
-    assert duration(seconds) == text
 
 
 @pytest.mark.parametrize(

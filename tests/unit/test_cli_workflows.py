@@ -214,7 +214,7 @@ def test_prepare_shows_the_dataset(cli, fake_pipeline, workflow_file, finished_r
         "dataset          5c5c5c5c5c5c5c5c (already prepared)\n"
         "distinct tokens  8,018\n"
         "dataset path     /storage/datasets/5c5c5c5c5c5c5c5c\n"
-        "took             0.3 s\n"
+        "took             0.31 s\n"
     )
     assert cli("prepare", workflow_file).stdout == expected
 

@@ -334,14 +334,6 @@ def test_measured_figures_line_up(value, told):
     assert wording.measured(value) == told
 
 
-@pytest.mark.parametrize(
-    ("seconds", "told"),
-    [(0.0, "0 s"), (0.42, "0.42 s"), (1.04, "1.0 s"), (9.97, "10 s"), (59.7, "1 min 00 s"), (185, "3 min 05 s"), (7800, "2 h 10 min")],
-)
-def test_durations_in_words(seconds, told):
-    assert wording.duration(seconds) == told
-
-
 def test_a_snippet_is_one_line_cut_at_a_space():
     assert wording.snippet("one<br /><br />two\nthree four", longest=16) == "one two three …"
 

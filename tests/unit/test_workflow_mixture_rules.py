@@ -62,9 +62,10 @@ def test_wrong_keys_of_pseudo_labels(keys, line):
 
 
 def test_a_teacher_is_a_reference():
-    message = refusal(CLASSIFIER, of_pseudo_labels(teacher="Teacher@v0"))
-    assert message.startswith("w.yaml: key 'train.pseudo_labels.teacher': expected a reference to a published classifier: ")
-    assert message.endswith('Received: "Teacher@v0"')
+    assert refusal(CLASSIFIER, of_pseudo_labels(teacher="Teacher@v0")) == (
+        "w.yaml: key 'train.pseudo_labels.teacher': expected NAME, NAME@ALIAS, NAME@v3 or NAME@sha256:…, in lower case, of a published "
+        'classifier. Received: "Teacher@v0"'
+    )
 
 
 @pytest.mark.parametrize(

@@ -202,8 +202,9 @@ def test_vectors_of_a_file_are_those_of_words(change, line):
 
 
 def test_weights_come_from_a_published_model():
-    assert refusal(model("lstm", weights_from="no name")).startswith(
-        "w.yaml: key 'model.weights_from': expected a reference to a published model: "
+    assert refusal(model("lstm", weights_from="no name")) == (
+        "w.yaml: key 'model.weights_from': expected NAME, NAME@ALIAS, NAME@v3 or NAME@sha256:…, in lower case, of a published model. "
+        'Received: "no name"'
     )
 
 
