@@ -3,13 +3,14 @@
     python tests/benchmark/results.py [WORKFLOW…] [--seeds N] [--keep FOLDER]
 
 It prints how long everything will take, skips what `results.json` beside it holds already, and writes after every run, so it may be
-stopped and started again at any time. With --keep a model that others begin with (an hour for imdb-lm) outlives the call as well;
-after a change of its workflow delete its folder there. Delete an entry of `results.json` to run it anew. The test split measures and
+stopped and started again at any time. With --keep a model that others begin with (an hour for imdb-lm) outlives the call as well, until
+its workflow changes. Delete an entry of `results.json` to run it anew. The test split measures and
 selects nothing.
 """
 
 import argparse
 import atexit
+import hashlib
 import itertools
 import json
 import os
@@ -69,6 +70,12 @@ class Row:
     def name(self) -> str:
         """What tells it from other rows."""
         return " ".join((self.workflow, *self.keys))
+
+    @property
+    def digest(self) -> str:
+        """Of its workflow and of those that it needs: eight hexadecimal digits."""
+        text = (REPO / "workflows" / f"{self.workflow}.yaml").read_text(encoding="utf-8")
+        return hashlib.sha256(f"{text}{self.before.digest if self.before else ''}".encode()).hexdigest()[:8]
 
     @property
     def settings(self) -> list[str]:
@@ -250,7 +257,7 @@ def run_once(row: Row, seed: int, keep: Path) -> tuple[dict[str, Any], float]:
 
 def home_of(row: Row, seed: int, keep: Path) -> Path:
     """The home that a row's run has published into, after the one that it needs itself; it runs once however many rows need it."""
-    home = keep / f"{row.name} {seed}".replace(" ", "-")
+    home = keep / f"{row.name} {seed} {row.digest}".replace(" ", "-")
     if not list(home.glob("storage/runs/*/report.html")):
         shutil.rmtree(home, ignore_errors=True)
         if row.before:
