@@ -29,8 +29,8 @@ lint: $(VENV)/.dev ## Style and types
 bench: $(VENV)/.dev ## Figures against a peer that runs in the same call
 	$(BIN)/python -m pytest -m bench -s tests/benchmark
 
-results: $(VENV)/.dev ## Run the workflows with a published figure on the real text, and write the README's table
-	$(BIN)/python tests/benchmark/results.py
+results: $(VENV)/.dev ## Run the workflows with a published figure on the real text, and write the README's table; WORKFLOW=NAME for one of them
+	$(BIN)/python tests/benchmark/results.py $(WORKFLOW)
 
 clean: ## Remove caches, build output and what the demo made; .venv stays
 	rm -rf .demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .grimp_cache .hypothesis

@@ -3,9 +3,10 @@
     python tests/benchmark/results.py [WORKFLOW…] [--seeds N] [--keep FOLDER]
 
 It prints how long everything will take, skips what `results.json` beside it holds already, and writes after every run, so it may be
-stopped and started again at any time. With --keep a model that others begin with (an hour for imdb-lm) outlives the call as well, until
-its workflow changes. Delete an entry of `results.json` to run it anew. The test split measures and
-selects nothing.
+stopped and started again at any time. An entry holds as long as its workflow, and those of what it needs, say the same: after a change it
+is run anew, and until then it is not in the table. With --keep a model that others begin with (an hour for imdb-lm) outlives the call.
+Three seeds where a run takes at most fifteen minutes with what it needs, otherwise one; `--seeds 0` writes the table and runs nothing.
+The rows that are no workflows (`lesson_rows.py`) come with it. The test split measures and selects nothing.
 """
 
 import argparse
@@ -27,10 +28,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import lesson_rows
+import yaml
+
 REPO = Path(__file__).resolve().parents[2]
 DATA = REPO.parent / "shared" / "data"
 RESULTS = Path(__file__).with_name("results.json")
 README = REPO / "README.md"
+LONGEST_OF_SEVERAL_MINUTES = 15
 REFUSED = 4  # the gate said no; the figures are there all the same
 DIVERGED = 8
 BEGIN, END = "<!-- results: written by make results -->", "<!-- end of results -->"
@@ -73,9 +78,23 @@ class Row:
 
     @property
     def digest(self) -> str:
-        """Of its workflow and of those that it needs: eight hexadecimal digits."""
-        text = (REPO / "workflows" / f"{self.workflow}.yaml").read_text(encoding="utf-8")
-        return hashlib.sha256(f"{text}{self.before.digest if self.before else ''}".encode()).hexdigest()[:8]
+        """Of what its workflow says, and those that it needs: eight hexadecimal digits."""
+        document = yaml.safe_load((REPO / "workflows" / f"{self.workflow}.yaml").read_text(encoding="utf-8"))
+        said = json.dumps([document, self.before.digest if self.before else None], sort_keys=True)
+        return hashlib.sha256(said.encode()).hexdigest()[:8]
+
+    @property
+    def all_minutes(self) -> float:
+        """With what it needs."""
+        return self.expected_minutes + (self.before.all_minutes if self.before else 0.0)
+
+    def seeds(self, most: int) -> range:
+        """The seeds that it is run with."""
+        return range(most if self.all_minutes <= LONGEST_OF_SEVERAL_MINUTES else min(most, 1))
+
+    def is_current(self, result: dict[str, Any]) -> bool:
+        """Whether a result is of this row as the workflows have it now."""
+        return bool(result["workflow"] == self.digest)
 
     @property
     def settings(self) -> list[str]:
@@ -121,7 +140,7 @@ def pseudo(workflow: str, *keys: str) -> Row:
 def tuned(published: str, source: str, minutes: float, *keys: str) -> Row:
     """A row about a language model's encoder that becomes a classifier, or about its control from drawn weights."""
     row = replace(review("imdb-lm-finetune", published, source, minutes, *keys), shows_curve=True)
-    encoder = replace(review("imdb-lm", "", "", 55), data=UNLABELLED, before=VECTORS_OF_REVIEWS)
+    encoder = replace(review("imdb-lm", "", "", 63), data=UNLABELLED, before=VECTORS_OF_REVIEWS)
     return row if "model.weights_from=null" in keys else replace(row, before=encoder)
 
 
@@ -132,7 +151,7 @@ def corpus(workflow: str, published: str, source: str, minutes: float, *, where:
 
 
 VECTORS_OF_REVIEWS = Row(
-    "imdb-word2vec", UNLABELLED, "training loss of a pair of words, nats", TRAINING, "", "no figure: see `distrnn neighbors`", 8
+    "imdb-word2vec", UNLABELLED, "training loss of a pair of words, nats", TRAINING, "", "no figure: see `distrnn neighbors`", 6
 )
 TEACHER = review("imdb-bag-of-grams", "", "ours; about 0.89 for such models (Wang and Manning 2012)", 1)
 ROWS = (
@@ -155,10 +174,10 @@ ROWS = (
     TEACHER,
     review("imdb-cnn", "0.89", "our goal", 3),
     review("imdb-cnn-multi", "0.90", "our goal", 5),
-    review("imdb-bigru", "0.90", "our goal", 10),
+    review("imdb-bigru", "0.90", "our goal", 8),
     VECTORS_OF_REVIEWS,
-    begun("imdb-cnn", "0.89", 5),
-    begun("imdb-cnn-multi", "0.90", 8),
+    begun("imdb-cnn", "0.89", 3),
+    begun("imdb-cnn-multi", "0.90", 5),
     begun("imdb-bigru", "0.90", 8),
     glove("0.56", "the GloVe lesson; here only the head of the file, 2,604 words"),
     glove("", "the same, tuned", "model.pretrained.trainable=true"),
@@ -168,7 +187,7 @@ ROWS = (
     pseudo("imdb-pseudo-label", "train.pseudo_labels=null"),
     pseudo("imdb-pseudo-label-final"),
     pseudo("imdb-pseudo-label-final", "train.pseudo_labels=null"),
-    tuned("0.928", "SA-LSTM of Dai and Le 2015, on GPUs", 10),
+    tuned("0.928", "SA-LSTM of Dai and Le 2015, on GPUs", 12),
     tuned("", "the control: the same network from drawn weights", 10, "model.weights_from=null"),
     corpus("nietzsche-3char", "", "the lesson has no figure", 3),
     corpus("nietzsche-rnn-dense", "1.8", "the lesson", 2),
@@ -186,7 +205,7 @@ BEFORE_OTHERS = {row.before for row in ROWS}
 
 def main() -> None:
     """Run what is missing, then write the table."""
-    names = sorted({row.workflow for row in ROWS})
+    names = sorted({row.workflow for row in ROWS} | {name for rows in lesson_rows.LESSONS.values() for name in rows})
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("workflows", nargs="*", metavar="WORKFLOW", help=", ".join(names))
     parser.add_argument("--seeds", type=int, default=3)
@@ -197,21 +216,56 @@ def main() -> None:
         atexit.register(shutil.rmtree, keep, ignore_errors=True)
     if unknown := set(arguments.workflows) - set(names):
         parser.error(f"no such workflow: {', '.join(sorted(unknown))}")
-    if not DATA.is_dir():
-        parser.error("the real data (../shared/data) is not beside this checkout")
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    current = current_results(results)
     chosen = [row for row in ROWS if not arguments.workflows or row.workflow in arguments.workflows]
-    missing = [(row, seed) for seed in range(arguments.seeds) for row in chosen if f"{row.name}/{seed}" not in results]
-    print(f"{len(missing)} runs, about {sum(row.expected_minutes for row, _ in missing):.0f} minutes on two cores", flush=True)
+    missing = [(row, seed) for seed in range(arguments.seeds) for row in chosen if seed in row.seeds(arguments.seeds)]
+    missing = [(row, seed) for row, seed in missing if f"{row.name}/{seed}" not in current]
+    lessons = missing_lessons(arguments.workflows) if arguments.seeds else []
+    if (missing or lessons) and not DATA.is_dir():
+        parser.error("the real data (../shared/data) is not beside this checkout")
+    print(f"{len(missing) + len(lessons)} runs, about {minutes_of_all(missing, lessons):.0f} minutes on two cores", flush=True)
     for row, seed in missing:
         print(f"{row.name}, seed {seed} ...", flush=True)
-        results[f"{row.name}/{seed}"] = run(row, seed, keep)
+        results[f"{row.name}/{seed}"] = current[f"{row.name}/{seed}"] = run(row, seed, keep)
         RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
-    table = "\n".join(lines(results))
+    if lessons:
+        subprocess.run([sys.executable, lesson_rows.__file__, *lessons], check=True)
+    table = "\n".join(lines(current))
     print(table)
     text = README.read_text(encoding="utf-8")
     before, after = text[: text.index(BEGIN) + len(BEGIN)], text[text.index(END) :]
     README.write_text(f"{before}\n{table}\n{after}", encoding="utf-8")
+
+
+def current_results(results: dict[str, Any]) -> dict[str, Any]:
+    """Those whose workflows still say what they said."""
+    return {key: found for row in ROWS for key, found in results.items() if key.rpartition("/")[0] == row.name and row.is_current(found)}
+
+
+def missing_lessons(chosen: list[str]) -> list[str]:
+    """What `lesson_rows.py` is to run."""
+    done = kept_lessons()
+    return [name for name, rows in lesson_rows.LESSONS.items() if name not in done and (not chosen or set(rows) & set(chosen))]
+
+
+def kept_lessons() -> dict[str, Any]:
+    """What `lesson_rows.py` has kept."""
+    found: dict[str, Any] = json.loads(lesson_rows.RESULTS.read_text())
+    return found
+
+
+def minutes_of_all(missing: list[tuple[Row, int]], lessons: list[str]) -> float:
+    """What is expected, on two cores; what several rows of a seed need runs once."""
+    own = sum(row.expected_minutes for row, _ in missing if row not in BEFORE_OTHERS)
+    needed = {(one, seed) for row, seed in missing for one in needs(row)}
+    return own + sum(row.expected_minutes for row, _ in needed) + sum(lesson_rows.MINUTES[name] for name in lessons)
+
+
+def needs(row: Row) -> list[Row]:
+    """The rows that run once and that this one is, or begins with."""
+    earlier = needs(row.before) if row.before else []
+    return [*earlier, row] if row in BEFORE_OTHERS else earlier
 
 
 def run(row: Row, seed: int, keep: Path) -> dict[str, Any]:
@@ -226,11 +280,15 @@ def run(row: Row, seed: int, keep: Path) -> dict[str, Any]:
         "validation_loss": min((entry["validation_loss"] for entry in validation), default=None),
     }
     return {
+        "workflow": row.digest,
         "metrics": document["metrics"],
         "train_metrics": document["train_metrics"],
         "best": best,
         "curve": [(at, accuracy) for at, accuracy in curve if accuracy is not None],
         "epochs": len(document["history"]),
+        "seconds_per_epoch": round(statistics.median(entry["seconds"] for entry in document["history"]), 2)
+        if document["history"]
+        else None,
         "minutes": round(minutes, 2),
         "minutes_before": round(minutes_before(row, seed, keep), 2),
         "date": datetime.now(UTC).date().isoformat(),
@@ -306,21 +364,26 @@ def lines(results: dict[str, Any]) -> list[str]:
         if not found:
             continue
         ours, losses = (spread([(result[group] or {}).get(key) for result in found]) for group, key in (row.where, TEST_LOSS))
+        seeds = f"{len(found)}, long" if len(row.seeds(3)) == 1 else str(len(found))
         link = " ".join([f"[{row.workflow}](workflows/{row.workflow}.yaml)", *(f"`{key}`" for key in row.keys)])
         minutes = statistics.mean(result["minutes"] for result in found)
         epochs = ", ".join(dict.fromkeys(str(result["epochs"]) for result in found))
         published = f"{row.published} ({row.source})" if row.published else row.source
         date = max(result["date"] for result in found)
         ended = "**diverged**" if all(result["train_metrics"] is None for result in found) else f"**{ours}**"
-        table.append(f"| {link} | {row.figure} | {published} | {ended} | {losses} | {len(found)} | {epochs} | {minutes:.1f} | {date} |")
+        table.append(f"| {link} | {row.figure} | {published} | {ended} | {losses} | {seeds} | {epochs} | {minutes:.1f} | {date} |")
     one = next(iter(results.values()), None)
     if one:
         versions = ", ".join(f"{name} {version}" for name, version in one["versions"].items())
         table += [
             "",
-            "Mean ± standard deviation over the seeds; the loss is that of the test split, in nats; minutes from the command to its exit. "
-            f"{one['machine']}, {versions}.",
+            "Mean ± standard deviation over the seeds; long: one seed, as a run takes more than a quarter of an hour with what it begins "
+            f"with. The loss is that of the test split, in nats; minutes from the command to its exit. {one['machine']}, {versions}.",
             *told_curves(results),
+            "",
+            "What is no workflow, learned by lessons to read (`distrnn/runtime/lesson`):",
+            "",
+            *lesson_rows.table(kept_lessons()),
         ]
     return table
 
