@@ -18,7 +18,7 @@ from distrnn.runtime.decision import THRESHOLD
 from distrnn.runtime.form import damaged
 from distrnn.runtime.generation import Sampling, generate_ids, prompt_ids, until
 from distrnn.runtime.preprocessing import FILE
-from distrnn.runtime.scoring import Score, score_lines
+from distrnn.runtime.scoring import Score, begins_with_start, score_lines
 
 FORM = "numpy"
 Parameters = ParamSpec("Parameters")
@@ -185,8 +185,13 @@ class LanguageModel(LoadedModel):
         lines = io.StringIO(text, newline="\n") if isinstance(text, str) else text
         score = score_lines(self.network, self.preprocessing.vocabulary, lines, window=window, top=top)
         if not score.tokens:
-            raise DataError("a text to score must have two tokens at least, for the second to follow the first. Received: fewer.")
+            raise self._nothing_to_foresee()
         return score
+
+    def _nothing_to_foresee(self) -> DataError:
+        if begins_with_start(self.preprocessing.vocabulary.spec):
+            return DataError("a text to score must have one token at least. Received: none.")
+        return DataError("a text to score must have two tokens at least, for the second to follow the first. Received: fewer.")
 
     def complete(self, text: str, *, top: int = 10) -> list[Candidate]:
         """The most probable tokens after a text, with their probabilities.
@@ -199,8 +204,8 @@ class LanguageModel(LoadedModel):
         """
         return candidates(self.network, self.preprocessing.vocabulary, text, top=top)
 
-    def guesses(self, text: str) -> list[tuple[str, Candidate]]:
-        """Each token of a text, and what the model thinks comes next when it has read up to there."""
+    def guesses(self, text: str) -> list[tuple[str | None, Candidate]]:
+        """Each token of a text, and what the model thinks comes next when it has read up to there; None is the beginning, before any."""
         return guesses(self.network, self.preprocessing.vocabulary, text)
 
 

@@ -30,6 +30,8 @@ Block = tuple[Sequence[str], FloatArray]
 BLOCK_WORDS = 4096
 SPELLINGS_SHOWN = 3
 SIMILAR_SPELLING = 0.6
+# of a vector; one number has two directions only, so that every word would be like every other or its opposite
+FEWEST_NUMBERS = 2
 
 
 @dataclass(frozen=True)
@@ -187,7 +189,7 @@ def neighbors(vectors: WordVectors, word: str, metric: Metric = "cosine", count:
         count: how many, 1 or more.
     Raises:
         NotFoundError: there is no such word; names near spellings.
-        UsageError: the word's vector is all zeros, which has no direction, or `count` is none.
+        UsageError: a word has one number only, its vector is all zeros, which has no direction, or `count` is none.
     """
     return analogy(vectors, [Term(1, word)], metric, count)
 
@@ -202,7 +204,7 @@ def analogy(vectors: WordVectors, terms: Sequence[Term], metric: Metric = "cosin
         count: how many, 1 or more.
     Raises:
         NotFoundError: a word is not there; names near spellings.
-        UsageError: the sum is all zeros, which has no direction, or `count` is none.
+        UsageError: a word has one number only, the sum is all zeros, which has no direction, or `count` is none.
     """
     if count < 1:
         raise UsageError(f"the number of words must be 1 or more. Received: {count}")
@@ -211,6 +213,12 @@ def analogy(vectors: WordVectors, terms: Sequence[Term], metric: Metric = "cosin
     if missing := [term.word for term, word in zip(terms, words, strict=True) if word not in found]:
         raise _unknown(vectors, missing[0])
     target = np.zeros_like(next(iter(found.values())))  # [D]
+    if target.size < FEWEST_NUMBERS:
+        raise UsageError(
+            f"{vectors.name} has one number for each word, how much the word weighs, and no vector that says what it is like. Name a model "
+            "with an embedding or hidden units, or a file of vectors. What words weigh in a text is shown by: distrnn predict REF TEXT "
+            "--explain"
+        )
     for term, word in zip(terms, words, strict=True):
         target += term.sign * (_unit(found[word]) if metric == "cosine" else found[word])
     if metric == "cosine" and not np.linalg.norm(target) > 1e-6 * len(terms):

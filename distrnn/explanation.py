@@ -75,10 +75,10 @@ def explain(model: LoadedModel, text: str) -> Explanation:
         model: a classifier of any preprocessing.
         text: one document, as it is.
     Raises:
-        UsageError: the model is a language model.
+        UsageError: the model is no classifier.
     """
     if not isinstance(model, Classifier):
-        raise UsageError("explaining needs a classifier, whose answer words contribute to. This is a language model.")
+        raise UsageError(f"explaining needs a classifier, whose answer words contribute to. This is {model.what}; use {model.verb}.")
     rules = model.preprocessing
     spans = word_spans(text, rules.vocabulary.spec.html if rules.vocabulary.spec.level == "word" else "keep")
     whole = rules.encode([text])[0]  # [L]

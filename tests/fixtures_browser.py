@@ -20,7 +20,8 @@ ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 PHONE = (390, 844)
 WAIT_S = 10.0
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-_KEYS = {"tab": "\ue004", "enter": "\ue007", "space": " "}
+_KEYS = {"tab": "\ue004", "enter": "\ue007", "space": " ", "down": "\ue015"}
+_TABS = 60
 
 
 class Driven:
@@ -84,6 +85,14 @@ class Driven:
         """What has the focus, as its outer HTML begins."""
         return str(self.script("document.activeElement.outerHTML"))[:300]
 
+    def tab_to(self, text: str) -> None:
+        """Press Tab until something has the focus whose own tag holds a text."""
+        for _ in range(_TABS):
+            self.press("tab")
+            if text in self.focused().partition(">")[0]:
+                return
+        raise AssertionError(f"Tab does not lead to {text}; after {_TABS} times it is at {self.focused()}")
+
     @property
     def url(self) -> str:
         return self("url")
@@ -98,6 +107,7 @@ class Driven:
         return {event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"}
 
     def picture(self, path: Path) -> None:
+        """Write what the window shows, as a PNG."""
         path.write_bytes(base64.b64decode(self("screenshot")))
 
     def close(self) -> None:

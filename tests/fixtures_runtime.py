@@ -26,6 +26,7 @@ def tiny_layers(
     normalized: bool = False,
     cell: str = "lstm",
     cell_activation: str | None = None,
+    reset_after: bool = True,
     outputs: int = 1,
     activation: str = "sigmoid",
     seed: int = 0,
@@ -35,7 +36,8 @@ def tiny_layers(
     layers: list[dict[str, Any]] = [{"type": "embedding", "name": "embedding", "mask_zero": mask_zero}]
     weights = {"embedding/embeddings": random(ids, features)}
     gates = {"simple_rnn": 1, "gru": 3, "lstm": 4}[cell]
-    activation_key = {} if cell_activation is None else {"activation": cell_activation}
+    keys: dict[str, Any] = {} if cell_activation is None else {"activation": cell_activation}
+    keys |= {} if reset_after else {"reset_after": False}
     if normalized:
         layers.append({"type": "batch_normalization", "name": "normal", "epsilon": 0.001})
         weights |= {f"normal/{weight}": random(features) for weight in ("gamma", "beta", "moving_mean")}
@@ -44,11 +46,11 @@ def tiny_layers(
         last = number == len(units) - 1
         name = f"{cell}_{number}"
         own = {"units": size, "return_sequences": sequences or not last, "stateful": sequences}
-        layers.append({"type": cell, "name": name, **own, **activation_key})
+        layers.append({"type": cell, "name": name, **own, **keys})
         weights |= {
             f"{name}/kernel": random(features, gates * size),
             f"{name}/recurrent_kernel": random(size, gates * size),
-            f"{name}/bias": random(2, gates * size) if cell == "gru" else random(gates * size),
+            f"{name}/bias": random(2, gates * size) if cell == "gru" and reset_after else random(gates * size),
         }
         features = size
     layers.append({"type": "dense", "name": "output", "units": outputs, "activation": activation})
@@ -100,6 +102,7 @@ def tiny_reader(
     mask_zero: bool = False,
     activation: str = "tanh",
     recurrent_activation: str = "sigmoid",
+    reset_after: bool = True,
     seed: int = 0,
 ) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
     """The layers and arrays of recurrent layers that read whole documents, in both directions or in one."""
@@ -113,12 +116,13 @@ def tiny_reader(
         name, sequences = f"{cell}_{number}", pooling is not None or number < len(units) - 1
         spec = {"type": cell, "units": size, "return_sequences": sequences, "stateful": False, "activation": activation}
         spec |= {} if cell == "simple_rnn" else {"recurrent_activation": recurrent_activation}
+        spec |= {"reset_after": False} if cell == "gru" and not reset_after else {}
         layers.append({"type": "bidirectional", "name": name, "cell": spec} if both else {**spec, "name": name})
         for own in (f"{name}/forward", f"{name}/backward") if both else (name,):
             weights |= {
                 f"{own}/kernel": random(features, gates * size),
                 f"{own}/recurrent_kernel": random(size, gates * size),
-                f"{own}/bias": random(2, gates * size) if cell == "gru" else random(gates * size),
+                f"{own}/bias": random(2, gates * size) if cell == "gru" and reset_after else random(gates * size),
             }
         features = size * (1 + both)
     if pooling is not None:
@@ -167,10 +171,11 @@ def _random(seed: int) -> Callable[..., np.ndarray]:
     return lambda *shape: generator.normal(0.0, 0.7, shape).astype(np.float32)
 
 
-def write_form(folder: Path, layers: list[dict[str, Any]], weights: dict[str, np.ndarray]) -> Path:
+def write_form(folder: Path, layers: list[dict[str, Any]], weights: dict[str, np.ndarray], window: int | None = None) -> Path:
     """Write the NumPy form."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "model.json").write_text(json.dumps({"format": 1, "layers": layers}), encoding="utf-8")
+    document = {"format": 1, "layers": layers} | ({} if window is None else {"window": window})
+    (folder / "model.json").write_text(json.dumps(document), encoding="utf-8")
     np.savez(folder / "weights.npz", **weights)
     return folder
 
@@ -272,7 +277,13 @@ def _gru(kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray, activation
         z = gate(xz + hz)
         return z * h + (1.0 - z) * activation(xg + gate(xr + hr) * hg), c
 
-    return advance
+    def reset_before(x: np.ndarray, h: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        xz, xr, xg = np.split(x @ kernel + bias, 3)
+        rz, rr, rg = np.split(recurrent, 3, axis=1)
+        z, r = gate(xz + h @ rz), gate(xr + h @ rr)
+        return z * h + (1.0 - z) * activation(xg + (r * h) @ rg), c
+
+    return advance if bias.ndim == 2 else reset_before
 
 
 def _simple_rnn(kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray, activation: Function, gate: Function) -> Callable[..., Any]:
@@ -309,12 +320,29 @@ def tiny_classifier(tmp_path: Path) -> Callable[..., Path]:
 def tiny_language_model(tmp_path: Path) -> Callable[..., Path]:
     """Writes a published language model of ten characters (or five words) and gives its folder."""
 
-    def write(name: str = "language", level: str = "char", tokens: tuple[str, ...] | str = CHARACTERS, **keys: Any) -> Path:
+    def write(
+        name: str = "language", level: str = "char", tokens: tuple[str, ...] | str = CHARACTERS, window: int | None = None, **keys: Any
+    ) -> Path:
         case, html = ("keep", "keep") if level == "char" else ("fold", "strip")
         vocabulary = Vocabulary(tuple(tokens), TokenizerSpec(level, case, html))
         sizes = {"ids": vocabulary.size, "outputs": vocabulary.size, "activation": "softmax", "sequences": True, "normalized": True}
-        write_form(tmp_path / name / "numpy", *tiny_layers(**{**sizes, **keys}))
+        write_form(tmp_path / name / "numpy", *tiny_layers(**{**sizes, **keys}), window=window)
         Preprocessing("language-model", vocabulary, sample_prompt="a cab").write(tmp_path / name)
+        return tmp_path / name
+
+    return write
+
+
+@pytest.fixture
+def tiny_vectors(tmp_path: Path) -> Callable[..., Path]:
+    """Writes published vectors of five words and gives its folder."""
+
+    def write(name: str = "vectors", dimension: int = 3) -> Path:
+        vocabulary = Vocabulary(WORDS, TokenizerSpec("word", "fold", "strip"))
+        layers, weights = tiny_bag(ids=vocabulary.size, units=dimension, activation="linear")
+        kept = {key: array for key, array in weights.items() if not key.startswith("output/")}
+        write_form(tmp_path / name / "numpy", layers[:2], kept)
+        Preprocessing("embedding", vocabulary).write(tmp_path / name)
         return tmp_path / name
 
     return write

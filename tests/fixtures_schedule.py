@@ -79,6 +79,7 @@ class World:
     takes: timedelta = timedelta(minutes=20)
     exit_codes: list[int] = field(default_factory=list)
     look_error: Exception | None = None
+    start_errors: list[Exception] = field(default_factory=list)
     finds_again: bool = False
     force: bool = False
     runs: list[FakeRun] = field(default_factory=list)
@@ -93,6 +94,11 @@ class World:
 
     def start(self, order: Order) -> FakeRun:
         """Be a runner."""
+        if self.start_errors:
+            raise self.start_errors.pop(0)
+        for run in self.runs:
+            if run.order.run_id == order.run_id and run.ended is not None and run.ended.exit_code in (0, 4):
+                return run  # it is recorded as finished
         if self.finds_again:
             for run in self.runs:
                 if run.order.run_id == order.run_id and run.ended is None and not run.stopped:
@@ -106,7 +112,7 @@ class World:
             raise self.look_error
         return Inputs(data={"source": {"sha256": self.data}}, workflow={"name": "reviews"}, code="1")
 
-    def scheduler(self, holder: str, book: Book | None = None) -> Scheduler:
+    def scheduler(self, holder: str, book: Book | None = None, *others: Scheduled) -> Scheduler:
         """Start a scheduler."""
         around = Around(
             book=book or self.book,
@@ -119,12 +125,17 @@ class World:
             say=self.said.append,
             force=self.force,
         )
-        self.schedulers.append(Scheduler(around, [self.scheduled], holder))
+        self.schedulers.append(Scheduler(around, [*others, self.scheduled], holder))
         return self.schedulers[-1]
 
     def kill(self, scheduler: Scheduler) -> None:
         """It does nothing from now on; its runs go on, as orphans do."""
         self.schedulers.remove(scheduler)
+
+    def counts(self) -> dict[str, int]:
+        """What the record has counted."""
+        held = self.book.read("reviews")
+        return {**held.state.counts} if held else {}
 
     def forward(self, by: timedelta) -> None:
         """Let time pass: minute by minute while something is being run, in larger steps while nothing is."""
@@ -149,9 +160,9 @@ class World:
         return [f"{entry.tick:%d %H:%M} {entry.outcome}" for entry in self.history()]
 
 
-def scheduled_workflow(schedule: dict[str, Any], folder: Path) -> Scheduled:
+def scheduled_workflow(schedule: dict[str, Any], folder: Path, name: str = "reviews") -> Scheduled:
     document = {
-        "name": "reviews",
+        "name": name,
         "data": {"source": "synthetic-reviews"},
         "model": {"type": "lstm", "sequence_length": 5},
         "train": {"epochs": 1},

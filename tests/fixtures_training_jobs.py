@@ -39,18 +39,26 @@ class JobNodes(Nodes):
         self.start(name, *arguments, f"--dashboard-agent-listen-port={agent}", f"--temp-dir={self._temporary[-1]}")
 
 
-@pytest.fixture(scope="module")
-def job_nodes(rgw_s3: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[JobNodes]:
-    """The nodes `head` and `second`; whatever is submitted to them finds this Python, and the S3 server."""
-    folder = tmp_path_factory.mktemp("job-nodes")
-    env = {
+def job_environment(folder: Path) -> dict[str, str]:
+    """Of every node: whatever is submitted to it finds this Python.
+
+    Args:
+        folder: for the nodes' home.
+    """
+    return {
         **os.environ,
-        **rgw_s3.environment,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "DISTRNN_HOME": str(folder / "home"),
         "RAY_AUTH_MODE": "disabled",
         "RAY_raylet_start_wait_time_s": "90",
     }
+
+
+@pytest.fixture(scope="module")
+def job_nodes(rgw_s3: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[JobNodes]:
+    """The nodes `head` and `second`; whatever is submitted to them finds this Python, and the S3 server."""
+    folder = tmp_path_factory.mktemp("job-nodes")
+    env = {**job_environment(folder), **rgw_s3.environment}
     started: list[JobNodes] = []
     try:
         started.append(JobNodes(folder, env))

@@ -40,6 +40,13 @@ def labels_in(expression: str) -> set[str]:
     return grouped | {label for match in _SELECTOR.finditer(bare) for label in _MATCHED.findall(match[2])}
 
 
+def asked_of(expression: str, label: str) -> Iterator[tuple[str, set[str]]]:
+    """Each metric whose label is compared, with the values that it is compared with."""
+    for name, matchers in _SELECTOR.findall(expression):
+        for pattern in re.findall(rf'\b{label}\s*(?:=~|!~|!=|=)\s*"([^"]*)"', matchers):
+            yield name, set(pattern.split("|"))
+
+
 def known_metrics(root: Path) -> dict[str, set[str]]:
     """The labels of every metric there is: those that the program declares, what a histogram is made of, and what rules record."""
     found = {spec.name: set(spec.labels) for spec in METRICS if spec.kind != "histogram"}

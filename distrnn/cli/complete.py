@@ -8,6 +8,8 @@ from distrnn.cli.options import Debug, Json, Reference, RegistryUrl
 from distrnn.cli.output import Output, Table
 from distrnn.cli.predict import load_writer
 
+BEGINNING = "(beginning)"
+
 
 def complete(
     reference: Reference,
@@ -30,6 +32,6 @@ def complete(
     if each:
         read = model.guesses(text)
         document["each"] = [{"token": token, "guess": guess.token, "probability": guess.probability} for token, guess in read]
-        rows = [[repr(token), repr(guess.token), guess.probability] for token, guess in read]
+        rows = [[BEGINNING if token is None else repr(token), repr(guess.token), guess.probability] for token, guess in read]
         blocks.insert(0, Table(["after", "guess", "probability"], rows))
     out.result(document, *blocks)

@@ -32,6 +32,7 @@ class Target(StrEnum):
 
 
 EXTRAS = {Target.SAVED_MODEL: "train", Target.ONNX: "export"}
+COMPARED = {Target.NPZ: "outputs", Target.WORD2VEC: "vectors"}
 
 
 def convert(
@@ -53,6 +54,8 @@ def convert(
     debug: Debug = False,
 ) -> None:
     """Write a published model in a form that other programs load, and check that it says the same."""
+    from distrnn.client import load_folder
+
     out = Output(json=json)
     if extra := EXTRAS.get(to):
         require(extra, f"convert --to {to}")
@@ -62,29 +65,27 @@ def convert(
     target = Path(dest or f"{version.name}-v{version.number}-{to}").expanduser()
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UsageError(f"--dest must be a folder that is not there, or is empty. Received: {str(target)!r}")
-    apart = None
-    if to is Target.NPZ:
-        source.pull(version, target)
-    else:
-        from distrnn.client import load_folder
+    pulled = source.pull(version)
+    model = load_folder(pulled)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".distrnn-convert-", dir=target.parent) as temporary:
+        made = Path(temporary, "made")
+        made.mkdir()
+        if to is Target.NPZ:
+            from distrnn.conversion.checks import outputs_apart
 
-        pulled = source.pull(version)
-        model = load_folder(pulled)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".distrnn-convert-", dir=target.parent) as temporary:
-            made = Path(temporary, "made")
-            made.mkdir()
-            if to is Target.WORD2VEC:
-                _write_vectors(model, made)
-            elif to is Target.ONNX:
-                from distrnn.conversion.convert import write_onnx
+            apart = outputs_apart(model, source.pull(version, made))
+        elif to is Target.WORD2VEC:
+            apart = _write_vectors(model, made / "vectors.txt")
+        elif to is Target.ONNX:
+            from distrnn.conversion.convert import write_onnx
 
-                apart = write_onnx(model, pulled, made)
-            else:
-                apart = _write_saved_model(model, lambda: source.pull(version, form="keras") / "keras" / "model.keras", made)
-            os.replace(made, target)
+            apart = write_onnx(model, pulled, made)
+        else:
+            apart = _write_saved_model(model, lambda: source.pull(version, form="keras") / "keras" / "model.keras", made)
+        os.replace(made, target)
     document = {"version": named(version), "form": str(to), "path": str(target.absolute()), "largest_difference": apart}
-    shown = None if apart is None else f"{apart:.2g} at most from the model's own probabilities"
+    shown = f"{apart:.2g} at most from the model's own {COMPARED.get(to, 'probabilities')}"
     out.result(document, Fields({"model": str(version), "form": str(to), "folder": str(target.absolute()), "checked": shown}))
 
 
@@ -112,10 +113,11 @@ def _silenced() -> Iterator[None]:
         os.close(nowhere)
 
 
-def _write_vectors(model: "LoadedModel", folder: Path) -> None:
+def _write_vectors(model: "LoadedModel", file: Path) -> float:
+    from distrnn.conversion.checks import vectors_apart
     from distrnn.data.vector_text import write_vectors
     from distrnn.embeddings import ModelVectors
 
-    vectors = ModelVectors(model)
-    words, matrix = vectors.most_frequent(sys.maxsize)
-    write_vectors(folder / "vectors.txt", words, matrix)
+    words, matrix = ModelVectors(model).most_frequent(sys.maxsize)
+    write_vectors(file, words, matrix)
+    return vectors_apart(file, words, matrix)

@@ -43,6 +43,8 @@ def generate(
         raise UsageError("--prompt and --prompt-file both say what the text goes on from; give one of them.")
     if samples < 1:
         raise UsageError(f"--samples must be 1 or more. Received: {samples}")
+    if temperature == 0.0:
+        _nothing_to_draw({"--top-k": top_k, "--top-p": top_p, "--seed": seed, "--samples": samples if samples > 1 else None})
     beginning = prompt if prompt_file is None else read_text(prompt_file)
     model = load_writer(reference, registry, out, "generate")
     if beginning is None:
@@ -60,3 +62,11 @@ def generate(
         out.pieces([beginning, model.joint])
         out.pieces(written)
         out.pieces(["\n"])
+
+
+def _nothing_to_draw(options: dict[str, Any]) -> None:
+    if useless := ", ".join(f"{name} {value}" for name, value in options.items() if value is not None):
+        raise UsageError(
+            "--temperature 0 always takes the most probable token, which --top-k, --top-p, --seed and --samples cannot change. Leave them "
+            f"out, or give a temperature above 0. Received: {useless}"
+        )

@@ -141,7 +141,22 @@ def _root(
 ) -> None:
     """Train recurrent text models, keep them in a registry, predict anywhere.
 
-    A workflow file says what to train; start one with `distrnn init`, see what it would do with `distrnn plan`, run it with `distrnn run`.
+    From nothing to a prediction, in about a minute (`distrnn plan mine.yaml` says before what it would do):
+
+    ```
+    distrnn init mine --from quickstart-reviews
+    distrnn run mine.yaml
+    distrnn predict mine@production "Not bad at all."
+    ```
+
+    The same file goes to a Ray cluster, and with a section `schedule` is trained again when it is time and something has changed; a page of
+    the registry shows what came of it:
+
+    ```
+    distrnn submit mine.yaml --address http://head:8265 --wait
+    distrnn schedule run mine.yaml
+    distrnn serve
+    ```
     """
 
 

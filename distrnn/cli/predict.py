@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from distrnn.client import Classifier, Embedding, LanguageModel
 
 STDIN = "-"
+PAGE = "explained.html"
 
 
 def predict(
@@ -48,6 +49,8 @@ def _page_file(name: str | None) -> Path | None:
     if name is None:
         return None
     target = Path(name).expanduser()
+    if target.is_dir():
+        raise UsageError(f"--explain-html needs a file to write. Received: the folder {name!r}. Name a file in it: {target / PAGE}")
     if not target.parent.is_dir():
         raise NotFoundError(f"no folder {str(target.parent)!r} to write the page into. Make it first.")
     return target

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from distrnn.cli.extras import require
+from distrnn.cli.jobs import open_jobs
 from distrnn.cli.options import Debug, Json, LockUrl, RegistryUrl, Settings, WorkflowFile
 from distrnn.cli.output import NOTHING, Output, Table, cell
 from distrnn.cli.registries import open_registry
@@ -17,6 +18,7 @@ from distrnn.errors import DistrnnError, NotFoundError, UsageError
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from distrnn.retraining.book import Book
     from distrnn.retraining.scheduler import Around, Scheduled
     from distrnn.retraining.state import Entry, State
 
@@ -67,6 +69,9 @@ def run(
     scheduled = [load(file, settings or []) for file in workflows]
     if len({one.name for one in scheduled}) < len(scheduled):
         raise UsageError("two of these files are workflows of one name, and records are kept by name. Give one of them another name.")
+    if address is not None:
+        places = {"registry": registry, "lock": lock, "shared_filesystem": shared_filesystem}
+        check_cluster(scheduled, address, **places, installed=installed, upload_data=upload_data)
     with _around(out, scheduled, address, words, registry, lock, force) as around, _metrics(around, metrics_host, metrics_port) as around:
         scheduler = Scheduler(around, scheduled)
         around.say(f"Scheduling {', '.join(one.name for one in scheduled)} in {around.registry} as {scheduler.holder}. Stop with Ctrl-C.")
@@ -76,11 +81,12 @@ def run(
 def list_schedules(registry: RegistryUrl = None, json: Json = False, debug: Debug = False) -> None:
     """List the workflows that are scheduled over a registry, and where each stands."""
     require("schedule", "schedule list")
-    from distrnn.retraining.book import Book
-
-    store, out = open_registry(registry).store, Output(json=json)
-    states = Book(store).states()
-    if not states:
+    out, damaged = Output(json=json), list[DistrnnError]()
+    book = open_book(registry)
+    states, store = book.states(damaged.append), book.store
+    for error in damaged:
+        out.note(error.message)
+    if not states and not damaged:
         out.note(f"Nothing is scheduled in {store.url} yet. Start with: distrnn schedule run WORKFLOW")
     columns = ["workflow", "cron", "time zone", "standing", "next", "last outcome", "last check", "last success"]
     rows = [
@@ -97,8 +103,8 @@ def list_schedules(registry: RegistryUrl = None, json: Json = False, debug: Debu
         for state in states
     ]
     documents = [
-        {**state.model_dump(mode="json", exclude={"inputs", "turn"}), "turn": _turn(state), "next": _next(state).isoformat()}
-        for state in states
+        {**state.model_dump(mode="json", exclude={"inputs", "turn"}), "turn": _turn(state), "next": at.isoformat() if at else None}
+        for state, at in ((state, _next(state)) for state in states)
     ]
     out.result(documents, *([Table(columns, rows)] if rows else []))
 
@@ -138,19 +144,19 @@ def history(
     require("schedule", "schedule history")
     from itertools import islice
 
-    from distrnn.retraining.book import Book
-
     name = workflow
     if workflow.endswith((".yaml", ".yml")):
         from distrnn.workflow import load_workflow
 
         name = load_workflow(workflow).workflow.name
-    book = Book(open_registry(registry).store)
-    entries = list(islice(book.history(name), limit))
-    if not entries and book.read(name) is None:
+    book, out, damaged = open_book(registry), Output(json=json), list[DistrnnError]()
+    entries = list(islice(book.history(name, damaged.append), limit))
+    for error in damaged:
+        out.note(error.message)
+    if not entries and not damaged and book.read(name) is None:
         raise NotFoundError(f"no workflow {name!r} is scheduled in {book.store.url}. See: distrnn schedule list")
     columns = ["tick", "attempt", "outcome", "model", "run", "took", "why"]
-    Output(json=json).result([entry.model_dump(mode="json") for entry in entries], Table(columns, [_row(entry) for entry in entries]))
+    out.result([entry.model_dump(mode="json") for entry in entries], Table(columns, [_row(entry) for entry in entries]))
 
 
 def manifests(
@@ -205,6 +211,35 @@ def load(file: str, settings: list[str]) -> "Scheduled":
         raise WorkflowError(f"{file}: expected a section schedule, for instance {example}. Received: none", file=file, key="schedule")
     check_cron(schedule, file)
     return Scheduled(loaded, schedule, tuple(settings))
+
+
+def check_cluster(scheduled: "list[Scheduled]", address: str, **options: Any) -> None:
+    """Make sure that a cluster is there and can carry out these workflows, as `distrnn submit` would.
+
+    Raises:
+        WorkflowError: a key names a place of this machine alone.
+        UsageError: so does an option, or the address is none.
+        StorageError: nobody answers there.
+    """
+    from distrnn.cluster.submission import load_request
+
+    for one in scheduled:
+        load_request(one.loaded.file, one.settings, **options)
+    open_jobs(address)
+
+
+def open_book(registry: str | None) -> "Book":
+    """The schedules of the registry at a URL.
+
+    Raises:
+        UsageError: it is a service, which hands none out: a record may hold what only those who may read the storage should see.
+    """
+    from distrnn.retraining.book import Book
+
+    store = open_registry(registry).store
+    if store.url.startswith(("http://", "https://")):
+        raise UsageError(f"a service does not hand out schedules; name the registry itself, a folder or s3:// URL. Received: {store.url}")
+    return Book(store)
 
 
 def standing(state: "State") -> str:
@@ -279,7 +314,7 @@ def _metrics(around: "Around", host: str, port: int | None) -> "Iterator[Around]
     from distrnn.telemetry import Telemetry, served
 
     telemetry = Telemetry()
-    for state in around.book.states():
+    for state in around.book.states(lambda error: around.say(error.message)):
         export(telemetry, state)
 
     def told(one: "Scheduled", entry: "Entry", state: "State") -> None:
@@ -290,13 +325,15 @@ def _metrics(around: "Around", host: str, port: int | None) -> "Iterator[Around]
         yield replace(around, told=told)
 
 
-def _next(state: "State") -> "datetime":
+def _next(state: "State") -> "datetime | None":
+    """None where the record's expression never comes true."""
     from datetime import UTC, datetime
 
-    from distrnn.retraining.ticks import next_tick
+    from distrnn.retraining.ticks import comes_true, next_tick
     from distrnn.workflow.schedule_sections import Schedule
 
-    return next_tick(Schedule(cron=state.cron, timezone=state.timezone), datetime.now(UTC))
+    schedule = Schedule(cron=state.cron, timezone=state.timezone)
+    return next_tick(schedule, datetime.now(UTC)) if comes_true(schedule) else None
 
 
 def _turn(state: "State") -> dict[str, Any] | None:

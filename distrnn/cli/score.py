@@ -69,27 +69,34 @@ def _document(judged: dict[str, "Score"], level: str, top: int) -> dict[str, Any
 def _together(scores: list["Score"]) -> "Score":
     from distrnn.runtime.scoring import Score
 
-    return Score(sum(one.tokens for one in scores), sum(one.unknown for one in scores), sum(one.total_nats for one in scores))
+    return Score(
+        tokens=sum(one.tokens for one in scores),
+        unknown=sum(one.unknown for one in scores),
+        characters=sum(one.characters for one in scores),
+        total_nats=sum(one.total_nats for one in scores),
+    )
 
 
 def _figures(found: "Score", level: str) -> dict[str, Any]:
-    figures = {"loss_nats": found.loss_nats, "perplexity": found.perplexity, _bits(level): found.bits_per_token}
+    figures = {"loss_nats": found.loss_nats, "perplexity": found.perplexity, "bits_per_character": found.bits_per_character}
+    if level == "word":
+        figures["bits_per_word"] = found.bits_per_token
     return {**figures, "tokens": found.tokens, "unknown": found.unknown}
 
 
-def _bits(level: str) -> str:
-    return "bits_per_character" if level == "char" else "bits_per_word"
+def _bits(level: str) -> list[str]:
+    return ["bits_per_character"] if level == "char" else ["bits_per_character", "bits_per_word"]
 
 
 def _blocks(document: dict[str, Any], level: str) -> list[Fields | Table]:
     """The same as a person reads it."""
-    bits, unit = _bits(level), "characters" if level == "char" else "words"
-    named = {"loss (nats)": "loss_nats", "perplexity": "perplexity", bits.replace("_", " "): bits, unit: "tokens", "unknown": "unknown"}
+    unit = "characters" if level == "char" else "words"
+    judged = {"loss (nats)": "loss_nats", "perplexity": "perplexity", **{key.replace("_", " "): key for key in _bits(level)}}
+    named = {**judged, unit: "tokens", "unknown": "unknown"}
     blocks: list[Fields | Table] = [Fields({name: document[key] for name, key in named.items()})]
     if "forgetful" in document:
         told = [(CARRIED, document), (f"forgotten after every {document['forgetful']['window']}", document["forgetful"])]
-        columns = ["state", "loss (nats)", "perplexity", bits.replace("_", " ")]
-        blocks.append(Table(columns, [[name, one["loss_nats"], one["perplexity"], one[bits]] for name, one in told]))
+        blocks.append(Table(["state", *judged], [[name, *(one[key] for key in judged.values())] for name, one in told]))
     several = len(document["files"]) > 1
     if several:
         blocks.append(Table(["file", *named], [[one["file"], *(one[key] for key in named.values())] for one in document["files"]]))

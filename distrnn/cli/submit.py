@@ -24,7 +24,7 @@ Upload = Annotated[
     typer.Option("--upload-data", help="Send local data, up to 100 MB, to the storage root before the run.", show_default=False),
 ]
 Installed = Annotated[
-    bool, typer.Option("--installed", help="The cluster's nodes have distrnn; do not send this machine's.", show_default=False)
+    bool, typer.Option("--installed", help="The cluster's nodes have this version of distrnn; do not send it.", show_default=False)
 ]
 Cpus = Annotated[
     float, typer.Option("--entrypoint-cpus", metavar="N", min=0.0, help="CPUs to reserve for the process that drives the run; 0: the head.")

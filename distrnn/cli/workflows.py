@@ -44,6 +44,9 @@ def run(
     debug: Debug = False,
 ) -> None:
     """Prepare the dataset, train, evaluate, register and promote. Exits 4 where the gate refuses; the version is published all the same."""
+    from distrnn.cluster.same_version import check_version
+
+    check_version()
     # A run that goes on may have been started with settings that its file needs
     _check(workflow, settings, "run") if resume is None else require("train", "run")
     from distrnn.cluster.pipeline import run_workflow

@@ -1,6 +1,6 @@
 """The gate at the end of a run: candidate and holder, measured on one evaluation set, each through its own preprocessing."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from distrnn.evaluation.held_out import measure_version
@@ -11,7 +11,16 @@ from distrnn.storage import Store
 from distrnn.workflow.sections import Promote
 
 
-def promote(registry: Registry, version: ModelVersion, gate: Promote, evaluation_set: str, store: Store, run_id: str) -> dict[str, Any]:
+def promote(
+    registry: Registry,
+    version: ModelVersion,
+    gate: Promote,
+    evaluation_set: str,
+    store: Store,
+    run_id: str,
+    *,
+    before_commit: Callable[[], object] | None = None,
+) -> dict[str, Any]:
     """Move the alias to `version` if its rules allow it; the decision is recorded either way.
 
     Args:
@@ -21,6 +30,7 @@ def promote(registry: Registry, version: ModelVersion, gate: Promote, evaluation
         evaluation_set: digest of the set that the candidate's figures were measured on.
         store: the storage root, which keeps evaluation sets.
         run_id: for the alias' history.
+        before_commit: called as the last thing before the alias' record is written.
     Returns:
         the decision, as `run --json` prints it.
     """
@@ -36,6 +46,7 @@ def promote(registry: Registry, version: ModelVersion, gate: Promote, evaluation
         replace_evaluation_set=gate.evaluation_set == "own",
         measure=measured,
         run_id=run_id,
+        before_commit=before_commit,
     )
     return decision.to_json()
 

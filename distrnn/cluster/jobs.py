@@ -205,7 +205,11 @@ class Jobs:
         try:
             yield
         except AuthenticationError as error:
-            raise AccessError(f"{self.address} wants a token: {_line(error)}. Ray reads it from RAY_AUTH_TOKEN.") from None
+            reason = next(iter(error.message.splitlines()), "").rstrip(".")
+            raise AccessError(
+                f"{self.address} wants a token: {reason}. Set RAY_AUTH_MODE=token, and the cluster's token in RAY_AUTH_TOKEN or in "
+                "~/.ray/auth_token."
+            ) from None
         except (RuntimeError, OSError) as error:  # requests' errors are OSErrors
             raise StorageError(f"the Ray cluster at {self.address} did not do it: {_line(error)}. Check --address.") from None
 

@@ -19,13 +19,14 @@ import ray
 import ray.exceptions
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from distrnn import __version__
 from distrnn.cluster.jobs import Jobs
 from distrnn.cluster.packing import copy_of_package
 from distrnn.cluster.session import ray_session
 from distrnn.errors import DistrnnError, StorageError
 from distrnn.storage import open_store
 
-NEEDED = ("ray", "tensorflow", "keras", "pyarrow", "numpy")
+NEEDED = ("distrnn", "ray", "tensorflow", "keras", "pyarrow", "numpy")
 MARKS = "_doctor"
 ANSWER_S = 120.0
 
@@ -61,7 +62,7 @@ def check_nodes_from_outside(places: Mapping[str, str], address: str, *, install
         code = {} if installed else {"py_modules": [copy_of_package(Path(temporary))]}
         said = cluster.ask(f"doctor-{uuid.uuid4().hex[:12]}", entrypoint=f"exec {command}", runtime_env=code)
     found: list[dict[str, Any]] = document_in(said)["nodes"]
-    return found
+    return [node | {"problems": node["problems"] + another_version(node)} for node in found]
 
 
 def differences(first: Mapping[str, Any], node: Mapping[str, Any]) -> list[str]:
@@ -69,8 +70,14 @@ def differences(first: Mapping[str, Any], node: Mapping[str, Any]) -> list[str]:
     if not first["packages"] or not node["packages"]:
         return []
     rows = [("python", first["python"], node["python"])]
-    rows += [(name, first["packages"][name], node["packages"][name]) for name in NEEDED]
+    rows += [(name, first["packages"].get(name), node["packages"].get(name)) for name in NEEDED]
     return [f"{name} is {there}, on the head it is {here}" for name, here, there in rows if here and there and here != there]
+
+
+def another_version(node: Mapping[str, Any]) -> list[str]:
+    """What a node's distrnn is, if it is not this one; a run that was submitted with --installed is refused there."""
+    there = node["packages"].get("distrnn")
+    return [f"distrnn is {there}, where this was asked it is {__version__}"] if there and there != __version__ else []
 
 
 def look(places: Mapping[str, str], mark: str) -> dict[str, Any]:
@@ -148,6 +155,8 @@ def _last(lines: Sequence[str]) -> str:
 
 
 def _version(name: str) -> str | None:
+    if name == "distrnn":  # code that was sent has no metadata, and comes before what is installed
+        return __version__
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:

@@ -9,6 +9,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -293,9 +294,10 @@ class _Run:
             self.progress(Event("register", 0, 1, "versions"))
             version = self.registry.published_by(name, self.run_id) if self.resumed else None
             if version is None:
-                check_fence(self.registry.store)
+                fence = partial(check_fence, self.registry.store)
+                fence()  # before the upload too, which would come to nothing
                 (folder / CARD).write_text(card.render(name, metadata, splits), encoding="utf-8")
-                version = self.registry.publish(name, folder, metadata=metadata)
+                version = self.registry.publish(name, folder, metadata=metadata, before_commit=fence)
             message = {"message": f"unchanged: same as v{version.number}"} if self._told(version)["unchanged"] else {}
             self.progress(Event("register", 1, 1, "versions", message))
         return version
@@ -311,10 +313,11 @@ class _Run:
             return None
         if self.resumed and (decided := gate.decided(self.registry, version, rules, self.run_id)):
             return decided
-        check_fence(self.registry.store)
+        fence = partial(check_fence, self.registry.store)
+        fence()  # before the holder is measured too
         with self.watch.stage("promote"):
             self.progress(Event("promote", 0, 1, "aliases"))
-            decision = gate.promote(self.registry, version, rules, evaluation_set, self.store, self.run_id)
+            decision = gate.promote(self.registry, version, rules, evaluation_set, self.store, self.run_id, before_commit=fence)
             self.progress(Event("promote", 1, 1, "aliases"))
         return decision
 

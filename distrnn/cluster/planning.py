@@ -14,11 +14,12 @@ from distrnn.storage import Store, default_storage, open_store
 from distrnn.training import plan as decide
 from distrnn.training.architecture import architecture
 from distrnn.training.kernel_plan import kernels_for
-from distrnn.training.model_facts import cudnn_obstacles
+from distrnn.training.model_facts import cudnn_obstacles, is_recurrent, parameter_counts
 from distrnn.training.plan import Placement
 from distrnn.training.schedules import learning_rate
 from distrnn.workflow import ClassifierModel, EmbeddingModel, LoadedWorkflow, Workflow, load_workflow
 from distrnn.workflow.document import local_paths
+from distrnn.workflow.model_sections import Model
 
 NOMINAL_STEPS = 1000  # of an epoch, where only the dataset could tell: the rate at an epoch's start hardly depends on it
 
@@ -113,8 +114,8 @@ def plan(workflow_path: str | Path, overrides: Sequence[str] | Mapping[str, Any]
     Returns:
         `workflow` (resolved), `storage`, `dataset`, `batches`, `parameters`, `architecture` (the layers in order, each with `layer`,
         `does`, `output`, `parameters` and `beside`), `placement`, `kernels` (how a step is computed, and why),
-        `vectors` where `model.pretrained` names some, `cudnn`: plain values. Steps, parameters and what vectors cover are None, or upper
-        bounds, where they depend on a dataset that is not prepared.
+        `vectors` where `model.pretrained` names some, `cudnn` (None where nothing is recurrent): plain values. Steps, parameters and what
+        vectors cover are None, or upper bounds, where they depend on a dataset that is not prepared.
     Raises:
         WorkflowError: a key is wrong, or the cluster cannot place the worker.
         NotFoundError: the source does not exist.
@@ -135,7 +136,7 @@ def plan(workflow_path: str | Path, overrides: Sequence[str] | Mapping[str, Any]
         "placement": placement.to_json(),
         "kernels": kernels_for(workflow.model, workflow.train, placement).reason,
         **_vectors(workflow, found),
-        "cudnn": {"usable": not (obstacles := cudnn_obstacles(workflow.model)), "prevented_by": obstacles},
+        "cudnn": _cudnn(workflow.model),
     }
 
 
@@ -175,13 +176,23 @@ def _batches(workflow: Workflow, placement: Placement, found: Lookup) -> dict[st
 
 
 def _model(workflow: Workflow, found: Lookup) -> dict[str, Any]:
-    """Its parameters, and its layers from the tokens to the output."""
+    """Its parameters, those that are published apart where training has others, and its layers from the tokens to the output."""
     size = found.dataset.manifest.vocabulary_size if found.dataset else found.spec.vocabulary_size
     if size is None:
         return {"parameters": {"vocabulary_size": None, "exact": False, "total": None}, "architecture": None}
     stages = [stage.to_json() for stage in architecture(workflow.model, size, len(found.source.labels))]
     total = sum(stage["parameters"] or 0 for stage in stages)
-    return {"parameters": {"vocabulary_size": size, "exact": found.hit, "total": total}, "architecture": stages}
+    published = sum(parameter_counts(workflow.model, size, len(found.source.labels)).values())
+    counted = {"vocabulary_size": size, "exact": found.hit, "total": total, **({"published": published} if published != total else {})}
+    return {"parameters": counted, "architecture": stages}
+
+
+def _cudnn(model: Model) -> dict[str, Any] | None:
+    """Whether a GPU could use cuDNN's fused kernels; None where there is nothing that they are for."""
+    if not is_recurrent(model):
+        return None
+    obstacles = cudnn_obstacles(model)
+    return {"usable": not obstacles, "prevented_by": obstacles}
 
 
 def _vectors(workflow: Workflow, found: Lookup) -> dict[str, Any]:

@@ -150,7 +150,8 @@ def with_pseudo_labels(runs: RunStore, document: dict[str, Any], name: str, teac
     if before is not None and before["name"] != name:
         raise DataError(
             f"expected the pseudo-labelled documents that run {document['run_id']} began with ({before['name'][:12]}). "
-            f"Received: others ({name[:12]}). Bring the file of train.pseudo_labels.path back, or start a new run."
+            f"Received: others ({name[:12]}). Bring the file of train.pseudo_labels.path back if it changed, or start a new run: "
+            "other documents are left out, too, where the alias has pinned another evaluation set since."
         )
     return _with(runs, document, "pseudo_labels", {"name": name, "teacher": teacher})
 

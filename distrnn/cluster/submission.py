@@ -18,20 +18,25 @@ from typing import Any
 
 import yaml
 
+from distrnn import __version__
 from distrnn.cluster import data_upload
 from distrnn.cluster import jobs as keys
 from distrnn.cluster.commits import COMMIT, commit_of
 from distrnn.cluster.data_upload import MAX_BYTES, Upload, local_data
 from distrnn.cluster.jobs import STOP_WAIT_S, Job, Jobs
 from distrnn.cluster.packing import copy_of_package
+from distrnn.cluster.same_version import VERSION
 from distrnn.errors import AccessError, ConflictError, NotFoundError, StorageError, UsageError, WorkflowError
 from distrnn.registry.fences import FENCE
 from distrnn.runs import LAST, RunStore, check_run_id, new_run_id
 from distrnn.storage import default_registry, default_storage, open_store
 from distrnn.workflow import LoadedWorkflow, load_workflow
+from distrnn.workflow.document import parse_overrides
+from distrnn.workflow.sections import Workflow
 
 RESUME = "DISTRNN_RESUME"
 STORAGE = "DISTRNN_STORAGE"
+NOT_SENT = frozenset(field.alias or name for name, field in Workflow.model_fields.items() if field.exclude)
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ class Request:
         lock: URL of the lock that whoever writes to the registry holds.
         shared_filesystem: local paths are the same folders on every node.
         upload: local data that goes to the storage root first; None: local data is refused, or shared.
-        installed: the cluster's nodes have distrnn, so the code is not sent.
+        installed: the cluster's nodes have this version of distrnn, so the code is not sent.
         entrypoint_cpus: reserved for the process that drives the run; 0: it runs on the head and reserves nothing.
     """
 
@@ -85,14 +90,21 @@ class Request:
         return hashlib.sha256("\0".join(said).encode()).hexdigest()
 
     def resume_command(self, address: str, run_id: str) -> str:
-        """What to type here to go on with the run."""
+        """What to type here to go on with the run; whoever sees the cluster's dashboard reads it."""
         words = ["distrnn", "submit", self.loaded.file, "--address", address]
-        words += [word for text in self.settings for word in ("--set", text)]
+        words += [word for text in self.settings if _goes_along(text) for word in ("--set", text)]
         words += ["--registry", self.registry] if self.registry else []
         words += ["--lock", self.lock] if self.lock else []
         flags = {"--shared-filesystem": self.shared_filesystem, "--upload-data": self.upload is not None, "--installed": self.installed}
         words += [word for word, said in flags.items() if said]
+        words += ["--entrypoint-cpus", f"{self.entrypoint_cpus:g}"] if self.entrypoint_cpus else []
         return shlex.join([*words, "--resume", run_id])
+
+
+def _goes_along(setting: str) -> bool:
+    """Whether a `--set` text is of a section that is sent; what the others say (the URL of a webhook) stays on this machine."""
+    ((keys, _),) = parse_overrides([setting])
+    return keys[0] not in NOT_SENT
 
 
 def load_request(workflow: str, settings: Sequence[str], *, upload_data: bool | None = None, **options: Any) -> Request:
@@ -275,6 +287,8 @@ def _with_environment(runtime_env: Mapping[str, Any], request: Request, address:
         RESUME: request.resume_command(address, run_id),
         **({} if request.loaded.workflow.storage.root else {STORAGE: request.storage_url}),
     }
+    if request.installed:
+        variables[VERSION] = __version__
     if fence := os.environ.get(FENCE):
         variables[FENCE] = fence
     commit = commit_of(Path(request.loaded.file).resolve().parent)

@@ -4,7 +4,9 @@
     probabilities   float32 [rows, 1] of two labels (the second one's), [rows, C] of more; of a language model [rows, steps, V]
 
 A language model carries its state in the open: the graph takes `<layer>/state_0` (and `_1` of an lstm), float32 [rows, units], and gives
-`<layer>/next_0`; zeros begin a text.
+`<layer>/next_0`; zeros begin a text. One that learned from windows by themselves carries none: each output follows from the last `window`
+tokens up to there alone, however many steps are given. The window stands in the metadata; to go on with a text is to give its last
+`window` - 1 tokens again.
 
 Shapes: B rows, T steps, F features, U units.
 """
@@ -18,13 +20,14 @@ import onnx
 
 from distrnn.conversion.graph import FLOAT, INT64, Graph, Shape, model_of
 from distrnn.conversion.recurrent import ACTIVATIONS, STATES, recurrent, zeros
+from distrnn.conversion.windows import Windows, cut, joined
 from distrnn.runtime.assemble import load_weights
-from distrnn.runtime.form import FloatArray
+from distrnn.runtime.form import FloatArray, read_window
 from distrnn.runtime.pooling import LOWEST
 from distrnn.runtime.specs import CELLS, members, read_specs
 
 FILE = "model.onnx"
-TOKENS, PROBABILITIES = "tokens", "probabilities"
+TOKENS, PROBABILITIES, WINDOW = "tokens", "probabilities", "window"
 TINY = np.float32(np.finfo(np.float32).tiny)
 Spec = dict[str, Any]
 
@@ -34,12 +37,16 @@ def onnx_model(folder: Path, *, carries_state: bool) -> onnx.ModelProto:
 
     Args:
         folder: its NumPy form.
-        carries_state: the state is an input and an output.
+        carries_state: the state is an input and an output; not of a model that is read window by window, which has none.
     Raises:
         NotFoundError: a file is missing.
         IntegrityError: a file is not what it must be.
     """
-    return _Conversion(read_specs(folder), load_weights(folder), carries_state).model()
+    window = read_window(folder)
+    model = _Conversion(read_specs(folder), load_weights(folder), carries_state and window is None, window).model()
+    if window is not None:
+        onnx.helper.set_model_props(model, {WINDOW: str(window)})
+    return model
 
 
 class _Conversion:
@@ -49,9 +56,10 @@ class _Conversion:
         specs: of all layers.
         weights: by `layer/weight`.
         carries_state: of recurrent layers.
+        window: the last so many tokens are what an output follows from; None for all before it.
     """
 
-    def __init__(self, specs: list[Spec], weights: Mapping[str, FloatArray], carries_state: bool) -> None:
+    def __init__(self, specs: list[Spec], weights: Mapping[str, FloatArray], carries_state: bool, window: int | None) -> None:
         self._specs, self._weights, self._carries_state = specs, weights, carries_state
         self._graph = Graph()
         self._inputs: list[tuple[str, int, Shape]] = [(TOKENS, INT64, ("rows", "steps"))]
@@ -59,12 +67,17 @@ class _Conversion:
         self._keep: str | None = None  # bool [B, T, 1]
         self._activation = "tanh"
         self._is_sequence = True
+        self._windows: Windows | None = None if window is None else cut(self._graph, TOKENS, window)
+        self._tokens = TOKENS if self._windows is None else self._windows.tokens
 
     def model(self) -> onnx.ModelProto:
         """All layers."""
-        values = TOKENS
+        values = self._tokens
+        last_reader = next((spec["name"] for spec in reversed(self._specs) if spec["type"] in CELLS), None)
         for spec in self._specs:
             values = self._layer(spec, values)
+            if self._windows is not None and spec["name"] == last_reader:
+                values = joined(self._graph, values, self._windows, spec["units"])
         self._graph.rename(values, PROBABILITIES)
         last = next(spec["units"] for spec in reversed(self._specs) if "units" in spec)
         shape: Shape = ("rows", "steps", last) if self._is_sequence else ("rows", last)
@@ -145,7 +158,7 @@ class _Conversion:
             self._inputs += [(each, FLOAT, ("rows", spec["units"])) for each in state]
             begin = [f"{each}" for each in state]
         else:
-            begin = zeros(self._graph, TOKENS, spec["units"], count)
+            begin = zeros(self._graph, self._tokens, spec["units"], count)
         outputs, after = recurrent(self._graph, {**spec, "name": f"{name}/cell"}, own, values, begin, self._keep)
         if self._carries_state:
             for number, each in enumerate(after):
@@ -158,7 +171,7 @@ class _Conversion:
         cell, name = spec["cell"], spec["name"]
         read = []
         for direction in ("forward", "backward"):
-            begin = zeros(self._graph, TOKENS, cell["units"], STATES[cell["type"]])
+            begin = zeros(self._graph, self._tokens, cell["units"], STATES[cell["type"]])
             own, named = self._own(f"{name}/{direction}"), {**cell, "name": f"{name}/{direction}"}
             outputs, after = recurrent(self._graph, named, own, values, begin, self._keep, backward=direction == "backward")
             read.append(outputs if cell["return_sequences"] else after[0])

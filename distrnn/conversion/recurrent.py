@@ -44,7 +44,7 @@ def recurrent(
     Returns:
         outputs [B, T, U], and the states after the last step.
     """
-    bias = weights["bias"] if spec["type"] != "gru" else weights["bias"][0]
+    bias = weights["bias"][0] if spec.get("reset_after") else weights["bias"]
     projected = graph.add("Add", graph.add("MatMul", inputs, graph.constant(weights["kernel"])), graph.constant(bias))  # [B, T, G·U]
     items = [projected] if keep is None else [projected, keep]
     body = _body(spec, weights, masked=keep is not None)
@@ -102,10 +102,15 @@ def _simple_rnn(step: Graph, spec: Spec, weights: Mapping[str, FloatArray], proj
 
 
 def _gru(step: Graph, spec: Spec, weights: Mapping[str, FloatArray], projected: str, state: list[str]) -> list[str]:
-    own = step.add("Add", _product(step, weights, state[0]), step.constant(weights["bias"][1]))
+    reset_after, own = spec["reset_after"], _product(step, weights, state[0])
+    if reset_after:
+        own = step.add("Add", own, step.constant(weights["bias"][1]))
     (x_z, x_r, x_g), (h_z, h_r, h_g) = _parts(step, projected, 3), _parts(step, own, 3)
     z, r = (_open(step, spec, step.add("Add", x, h)) for x, h in ((x_z, h_z), (x_r, h_r)))
-    g = step.add(ACTIVATIONS[spec["activation"]], step.add("Add", x_g, step.add("Mul", r, h_g)))
+    seen = step.add("Mul", r, h_g if reset_after else state[0])
+    if not reset_after:
+        seen = step.add("MatMul", seen, step.constant(weights["recurrent_kernel"][:, 2 * spec["units"] :]))
+    g = step.add(ACTIVATIONS[spec["activation"]], step.add("Add", x_g, seen))
     # z·h + (1 - z)·g
     return [step.add("Add", g, step.add("Mul", z, step.add("Sub", state[0], g)))]
 

@@ -9,22 +9,23 @@ Shapes: N documents, C labels, T tokens.
 import hashlib
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from distrnn.data.manifest import SPLITS
 from distrnn.data.reader import ShardArrays, ShardReader
-from distrnn.data.removal import Signatures, removals
+from distrnn.data.removal import Signatures
+from distrnn.data.sketches import BINS, NEAR, Int64, leaders, similar_pairs
 from distrnn.errors import IntegrityError, NotFoundError
 from distrnn.storage import Store
 from distrnn.text import Vocabulary
 
 FORMAT = 1
 FOLDER = "pseudo-labels"
+NO_COPY = -1
 
 Probabilities = npt.NDArray[np.float32]
 
@@ -75,22 +76,42 @@ def confident(probabilities: Probabilities, threshold: float | None) -> npt.NDAr
     return np.ones(len(of_likeliest), np.bool_) if threshold is None else of_likeliest >= threshold
 
 
-def copies(documents: Sequence[Signatures], held_out: Signatures) -> npt.NDArray[np.bool_]:
-    """Which documents stand among those that are held out, or before in their own ranks, exactly or nearly: bool [N].
+def copies(documents: Sequence[Signatures], held_out: Sequence[Signatures]) -> npt.NDArray[np.int8]:
+    """What each document is a copy of, exactly or nearly: int8 [N], -1 for those that are none.
+
+    A held-out document counts even where it is a copy of another one itself: near copies of near copies need not be near each other.
 
     Args:
         documents: signatures of pieces of them, in order, made with `near`.
-        held_out: of the test documents, made alike.
+        held_out: H collections that none may stand among, made alike.
+    Returns:
+        the first of the collections that it stands among, 0 to H - 1, or H where it stands before in its own ranks and is taken there.
     """
-    of_each = [SPLITS.index("train")] * len(documents) + [SPLITS.index("test")]
-    pieces = [*documents, held_out]
-    splits = [np.full(len(piece.hashes), split, np.int8) for piece, split in zip(pieces, of_each, strict=True)]
-    found = []
-    for piece, dropped in zip(documents, removals(pieces, splits), strict=False):
-        is_copy = np.zeros(len(piece.hashes), np.bool_)
-        is_copy[dropped] = True
-        found.append(is_copy)
-    return np.concatenate(found or [np.zeros(0, np.bool_)])
+    own = len(held_out)
+    pieces = [*held_out, *documents]
+    of_each = [*range(own), *[own] * len(documents)]
+    group = np.repeat(np.array(of_each, np.int64), [len(piece.hashes) for piece in pieces])  # [all]
+    leader = leaders(np.concatenate([np.zeros((0, 2), np.uint64), *(piece.hashes for piece in pieces)]))
+    kept = np.flatnonzero(leader == np.arange(len(leader)))
+    summary = np.concatenate([np.zeros((0, BINS), np.uint16), *(piece.sketches for piece in pieces)])[kept]
+    earlier, later, _ = similar_pairs(summary, NEAR)
+    found = np.full(len(leader), NO_COPY, np.int8)
+    for first, second in _by_later(kept[earlier], kept[later], group, own):
+        if group[first] < own:
+            found[second] = min(group[first], found[second] if found[second] != NO_COPY else own)
+        elif found[first] == NO_COPY and found[second] == NO_COPY:
+            found[second] = own
+    follows = leader != np.arange(len(leader))
+    found[follows] = np.where(found[leader] == NO_COPY, group[leader], found[leader])[follows]
+    of_documents: npt.NDArray[np.int8] = found[group == own]
+    return of_documents
+
+
+def _by_later(first: Int64, second: Int64, group: Int64, own: int) -> Iterator[tuple[int, int]]:
+    """Pairs whose later row is a document, by that row: whether the earlier one is taken is settled before a later one asks."""
+    order = np.argsort(second, kind="stable")
+    order = order[group[second[order]] == own]
+    return zip(first[order].tolist(), second[order].tolist(), strict=True)
 
 
 def encoded(texts: Sequence[str], vocabulary: Vocabulary) -> list[npt.NDArray[np.integer]]:

@@ -31,6 +31,10 @@ class Signatures:
     hashes: npt.NDArray[np.uint64]
     sketches: npt.NDArray[np.uint16]
 
+    def only(self, chosen: npt.NDArray[np.bool_]) -> "Signatures":
+        """Those of some of the documents, bool [N]."""
+        return Signatures(self.hashes[chosen], self.sketches[chosen])
+
 
 def signatures(texts: pa.LargeStringArray, spec: TokenizerSpec, *, near: bool) -> Signatures:
     """Signatures of the documents of a chunk, over its words or characters; n-grams and layout make no difference.
@@ -45,6 +49,12 @@ def signatures(texts: pa.LargeStringArray, spec: TokenizerSpec, *, near: bool) -
     stops = np.cumsum(tokens.lengths)
     rows = Rows(np.frombuffer(digests, "<u8")[tokens.ids], stops - tokens.lengths, stops)
     return Signatures(row_hashes(rows), sketches(rows, shingle_width(spec)) if near else np.zeros((len(texts), 0), np.uint16))
+
+
+def joined(pieces: Sequence[Signatures]) -> Signatures:
+    """Signatures of the documents of one piece after the other, all made with `near`."""
+    hashes = np.concatenate([np.zeros((0, 2), np.uint64), *(piece.hashes for piece in pieces)])
+    return Signatures(hashes, np.concatenate([np.zeros((0, BINS), np.uint16), *(piece.sketches for piece in pieces)]))
 
 
 def removals(chunks: Sequence[Signatures], splits: Sequence[npt.NDArray[np.integer]]) -> list[Int64]:

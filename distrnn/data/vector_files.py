@@ -161,7 +161,7 @@ def open_vectors(path: str | Path, form: VectorFormat | None = None) -> VectorFi
 
     Raises:
         NotFoundError: there is no such file.
-        DataError: it is empty, or no file of vectors in this form.
+        DataError: it is empty, a folder, or no file of vectors in this form.
         AccessError: it may not be read.
     """
     file = local_file(str(path))
@@ -235,6 +235,8 @@ def _dimension(file: LocalFile, line: bytes) -> int:
 
 def _head(file: LocalFile) -> bytes:
     try:
+        if file.path.is_dir():
+            raise DataError(f"{file}: expected a file of word vectors: {_FORMS}. Received: a folder. Name a file in it.")
         with os_errors(file.path), file.path.open("rb") as opened:
             return opened.read(HEAD_BYTES)
     except FileNotFoundError:

@@ -53,12 +53,12 @@ def _model(name: str, contender: Contender) -> dict[str, Any]:
 def _training(contenders: Sequence[Contender]) -> Iterator[dict[str, Any]]:
     for contender in contenders:
         train, placement = mapping(contender.workflow.get("train")), contender.placement
-        kept = bool(train.get("early_stopping") or train.get("keep_best"))
+        watched = mapping(train.get("early_stopping")).get("metric") or train.get("keep_best")
         yield {
             **times(mapping(contender.run)),
             "device": placement.get("device"),
             "replicas": placement.get("replicas"),
             "history": contender.history,
             "overfitting": {key: asdict(verdict) for key, verdict in overfitting.of_history(contender.history).items()},
-            "verdict": overfitting.told(contender.history, keeps_best=kept),
+            "verdict": overfitting.told(contender.history, kept_by=watched if watched in ("loss", "accuracy") else None),
         }

@@ -20,6 +20,7 @@ LEAST_LOSS_RISE = 0.03
 LEAST_ACCURACY_FALL = 0.01
 
 State = Literal["unknown", "none", "unclear", "overfits"]
+Metric = Literal["loss", "accuracy"]
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def judge(train: Sequence[float | None], validation: Sequence[float | None], lea
     best_epoch, trained_at_best, _ = pairs[best]
     after = pairs[best + 1 :]
     worse_by = fmean(curve[max(best + 1, len(curve) - LAST_EPOCHS) :] or [curve[best]]) - curve[best]
-    if worse_by < least:
+    if worse_by < least or worse_by <= 0.0:
         return Verdict("none", best_epoch, None, worse_by)
     improves = min(trained for _, trained, _ in after) < trained_at_best
     if len(after) < FEWEST_AFTER_BEST or not improves or worse_by < JITTER_FACTOR * jitter(curve):
@@ -101,37 +102,53 @@ def of_history(history: Sequence[Mapping[str, Any]]) -> dict[str, Verdict]:
     }
 
 
-def told(history: Sequence[Mapping[str, Any]], *, keeps_best: bool = False) -> str:
-    """The verdict on a run in a sentence or two.
+def told(history: Sequence[Mapping[str, Any]], *, kept_by: Metric | None = None) -> str:
+    """The verdict on a run in a sentence or two: by loss, which shows it first, and by accuracy, which may fall while loss is level.
 
     Args:
         history: see `of_history`.
-        keeps_best: whether its model is that of the best epoch of validation, not of the last one.
+        kept_by: the figure of validation whose best epoch its model is of; None: it is of the last epoch.
     """
     if not history:
         return "Its learning curves are not known."
     verdicts = of_history(history)
     loss, accuracy = verdicts["loss"], verdicts["accuracy"]
+    kept = f" The model is that of the epoch with the best validation {kept_by}." if kept_by else ""
+    if loss.state == "overfits":
+        return f"Overfits from epoch {loss.from_epoch}: {_course(history, loss, 'loss')}.{_beside(accuracy)}{kept}"
+    if accuracy.state == "overfits":
+        course = _course(history, accuracy, "accuracy")
+        beside = "" if loss.state == "unknown" else f" {_level(history, loss).capitalize()}."
+        return f"Overfits from epoch {accuracy.from_epoch} by accuracy: {course}.{beside}{kept}"
     if loss.state == "unknown":
         measured = sum(row.get("validation_loss") is not None for row in history)
         why = "it had no validation split" if not measured else f"{measured} {'epoch is' if measured == 1 else 'epochs are'} too few"
         return f"Whether it overfits is not known: {why}."
-    assert loss.best_epoch is not None  # noqa: S101 - known wherever the state is
+    return f"No {'' if loss.state == 'none' else 'clear '}overfitting: {_level(history, loss)}."
+
+
+def _level(history: Sequence[Mapping[str, Any]], loss: Verdict) -> str:
+    """What validation loss does that is known and does not overfit."""
     if loss.state == "none":
         end = "at its best in the last epoch" if loss.best_epoch == len(history) else f"as good as at its best (epoch {loss.best_epoch})"
-        return f"No overfitting: validation loss ends {end}."
-    if loss.state == "unclear":
-        return (
-            f"No clear overfitting: validation loss is best in epoch {loss.best_epoch} and ends worse, but for one epoch only, by little "
-            "more than its jitter, or while training does not improve."
-        )
-    best, last = history[loss.best_epoch - 1], history[-1]
-    sentence = (
-        f"Overfits from epoch {loss.from_epoch}: validation loss rises from {best['validation_loss']:.3f} to {last['validation_loss']:.3f} "
-        f"while training loss falls from {best['loss']:.3f} to {last['loss']:.3f}."
+        return f"validation loss ends {end}"
+    return (
+        f"validation loss is best in epoch {loss.best_epoch} and ends worse, but for one epoch only, by little more than its jitter, or "
+        "while training does not improve"
     )
+
+
+def _course(history: Sequence[Mapping[str, Any]], verdict: Verdict, figure: Metric) -> str:
+    """How a figure of validation gets worse from its best epoch to the last one measured, while that of training improves."""
+    known = [row for row in history if row.get(f"validation_{figure}") is not None and row.get(figure) is not None]
+    best, last = history[(verdict.best_epoch or 1) - 1], known[-1]
+    worse, better = ("rises", "falls") if figure == "loss" else ("falls", "rises")
+    held, trained = ([f"{row[key]:.3f}" for row in (best, last)] for key in (f"validation_{figure}", figure))
+    return f"validation {figure} {worse} from {held[0]} to {held[1]} while training {figure} {better} from {trained[0]} to {trained[1]}"
+
+
+def _beside(accuracy: Verdict) -> str:
+    """What validation accuracy does where loss overfits."""
     if accuracy.state == "overfits":
-        sentence += f" Validation accuracy falls from epoch {accuracy.from_epoch}."
-    elif accuracy.state != "unknown":
-        sentence += " Validation accuracy does not fall with it."
-    return f"{sentence} The model is that of its best epoch." if keeps_best else sentence
+        return f" Validation accuracy falls from epoch {accuracy.from_epoch}."
+    return "" if accuracy.state == "unknown" else " Validation accuracy does not fall with it."

@@ -20,6 +20,13 @@ from distrnn.evaluation.pages import template
 from distrnn.registry.rules import Slice
 
 FEWEST_DIMENSIONS = 3
+# what a pseudo-labelled document that was left out is a copy of
+COPIES_OF = {
+    "test": "of test documents",
+    "pinned": "of documents of the set that the alias has pinned",
+    "validation": "of validation documents",
+    "repeated": "of documents before them",
+}
 MAIN_METRIC = {"classifier": "accuracy", "language-model": "bits_per_character"}
 
 _TEMPLATE = template("report.html", duration=amounts.duration, slice_words=lambda part: Slice.from_json(part).words)
@@ -66,6 +73,7 @@ def render(document: Mapping[str, Any], details: Mapping[str, Any]) -> str:
         embedding=_embedding(details.get("vectors")),
         pretrained=details.get("pretrained"),
         pseudo_labels=details.get("pseudo_labels"),
+        copies_of=COPIES_OF,
         trains_vectors=((workflow.get("model") or {}).get("pretrained") or {}).get("trainable", True),
         sample=_sample(details.get("sample")),
         samples=details.get("samples") or [],

@@ -39,20 +39,24 @@ class AliasBook:
         """The aliases that hold a version, by name."""
         return {record.alias: record for record in read_aliases(self.store, self.name) if record.number is not None}
 
-    def change(self, alias: str, step: Step) -> AliasRecord:
+    def change(self, alias: str, step: Step, *, before_commit: Callable[[], object] | None = None) -> AliasRecord:
         """Replace an alias' record by what `step` makes of it; when somebody else was first, `step` sees what they wrote.
 
+        Args:
+            alias: which.
+            step: the new record from the present one.
+            before_commit: called as the last thing before each try; the record stays as it was where it raises.
         Raises:
             ConflictError: others were first again and again, or the version was being deleted; the alias holds what it held.
         """
         pending = Pending(self.store, self.name)
         try:
-            before, after = self._swap(alias, step, pending)
+            before, after = self._swap(alias, step, pending, before_commit)
             if after == before:
                 return after
             undone = after.number is not None and after.number != before.number and not self._stands(after.number)
             if undone:
-                self._swap(alias, lambda record: self._back(record, before, after), pending)
+                self._swap(alias, lambda record: self._back(record, before, after), pending, None)
             with suppress(DistrnnError):
                 catalog.refresh(self.store, self.name, alias=alias)
                 pending.keep = False
@@ -62,13 +66,17 @@ class AliasBook:
             raise ConflictError(f"{self.name}@v{after.number} is being deleted, so {alias!r} was not moved to it. Choose another version.")
         return after
 
-    def _swap(self, alias: str, step: Step, pending: Pending) -> tuple[AliasRecord, AliasRecord]:
+    def _swap(
+        self, alias: str, step: Step, pending: Pending, before_commit: Callable[[], object] | None
+    ) -> tuple[AliasRecord, AliasRecord]:
         for _ in turns():
             record, tag = read_alias(self.store, self.name, alias)
             changed = step(record)
             if changed == record:
                 return record, record
             pending.renew()
+            if before_commit is not None:
+                before_commit()
             pending.keep = True  # until it is known whether the alias was moved, and the catalog shows it
             if self.store.compare_and_swap(alias_key(self.name, alias), changed.to_bytes(), tag) is not None:
                 return record, changed

@@ -1,7 +1,8 @@
 """The number that a scheduled run must still have when it publishes.
 
 A scheduler that was given up for dead may be alive, and its run too. So each decision of a schedule has a number; a run is told its own
-(DISTRNN_FENCE), and before it publishes or promotes it looks whether the schedule's record still has it.
+(DISTRNN_FENCE), and as the last thing before it creates a version or moves an alias it looks whether the schedule's record still has it.
+Between that look and the write is nothing but the write and its turn at a lock: two objects of a store cannot be changed as one.
 """
 
 import os

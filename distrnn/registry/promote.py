@@ -34,6 +34,7 @@ def promote(
     run_id: str | None,
     *,
     replace_evaluation_set: bool = False,
+    before_commit: Callable[[], object] | None = None,
 ) -> Decision:
     """Let a version take an alias if the rules allow it; see `Registry.promote`.
 
@@ -81,7 +82,7 @@ def promote(
             return record.moved("refuse", record.number, record.digest, **why)
         return replace(record, rules=kept, evaluation_set=on).moved("promote", version.number, version.digest, **why)
 
-    book.change(alias, step)
+    book.change(alias, step, before_commit=before_commit)
     return made[-1]
 
 

@@ -8,6 +8,7 @@ same bytes finds them there. The catalog and the note of the content only save o
 A version whose blobs could not be looked at again is published all the same, but whoever published it is told.
 """
 
+from collections.abc import Callable
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -25,11 +26,19 @@ from distrnn.storage.local_errors import os_errors
 _PIECE_BYTES = 1 << 20
 
 
-def publish(store: Store, name: str, folder: Path, metadata: dict[str, Any]) -> ModelVersion:
+def publish(
+    store: Store, name: str, folder: Path, metadata: dict[str, Any], *, before_commit: Callable[[], object] | None = None
+) -> ModelVersion:
     """Make the files of `folder` the next version of `name`, or find the version that has the same content already.
 
     A version that is found gets its blobs again, so that publishing once more mends what was damaged.
 
+    Args:
+        store: the registry's.
+        name: the model.
+        folder: its files.
+        metadata: plain JSON.
+        before_commit: called as the last thing before the manifest is created; where it raises, nothing is published.
     Raises:
         NotFoundError: there is no such folder.
         UsageError: the metadata is no JSON, or a folder is no form.
@@ -52,11 +61,18 @@ def publish(store: Store, name: str, folder: Path, metadata: dict[str, Any]) -> 
         if known is not None and log.read(known.number) == known:
             upload.confirm(known)
             return known
-        upload.pending.keep = True
+
+        def last_look() -> None:
+            upload.pending.keep = False  # nothing of ours is there yet: a try that came to nothing was somebody else's version
+            if before_commit is not None:
+                before_commit()
+            upload.pending.keep = True
+
         version, ours = log.commit(
             head,
             lambda number: Manifest(name, number, attempt, created_at, files, metadata),
             same=lambda theirs: contents.identity(theirs) == wanted,
+            before_commit=last_look,
         )
         upload.confirm(version)
         if ours:

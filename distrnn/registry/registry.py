@@ -52,7 +52,14 @@ class Registry:
         """Where it is."""
         return self.store.url
 
-    def publish(self, name: str, folder: str | PathLike[str], *, metadata: Mapping[str, Any]) -> ModelVersion:
+    def publish(
+        self,
+        name: str,
+        folder: str | PathLike[str],
+        *,
+        metadata: Mapping[str, Any],
+        before_commit: Callable[[], object] | None = None,
+    ) -> ModelVersion:
         """Make the files of a folder the next version of a model; nothing is visible before all of it is.
 
         The same files, dataset and workflow published again are the version that exists (the model card apart, which describes them).
@@ -61,6 +68,7 @@ class Registry:
             name: the model.
             folder: files at the top belong to every form, the folders `numpy`, `keras`, `saved-model` are forms.
             metadata: plain JSON: task, labels, metrics, lineage, …
+            before_commit: called as the last thing before the version becomes visible; where it raises, nothing is published.
         Raises:
             UsageError: the name or the metadata is not valid.
             DataError: the folder is empty or holds links.
@@ -69,7 +77,7 @@ class Registry:
         """
         check_name(name)
         self.check_races()
-        return publish(self.store, name, Path(folder), dict(metadata))
+        return publish(self.store, name, Path(folder), dict(metadata), before_commit=before_commit)
 
     def check_races(self) -> None:
         """Make sure that the storage decides races of writers; a server is asked once and its verdict remembered.
@@ -292,6 +300,7 @@ class Registry:
         reason: str | None = None,
         force: bool = False,
         run_id: str | None = None,
+        before_commit: Callable[[], object] | None = None,
     ) -> Decision:
         """Let a version take an alias if the rules allow it; the decision is recorded with the alias either way.
 
@@ -309,6 +318,7 @@ class Registry:
             reason: why; it is recorded.
             force: promote whatever the rules say; needs a reason.
             run_id: the run that asks.
+            before_commit: called as the last thing before the alias' record is written; where it raises, it stays as it was.
         Returns:
             The decision; a refusal is no exception.
         Raises:
@@ -327,6 +337,7 @@ class Registry:
             force,
             run_id,
             replace_evaluation_set=replace_evaluation_set,
+            before_commit=before_commit,
         )
 
     def rollback(

@@ -133,13 +133,21 @@ class VersionLog:
                 if isinstance(found := self.parse(body, keys[key]), ModelVersion):
                     yield found
 
-    def commit(self, head: int, make: Callable[[int], Manifest], same: Callable[[Manifest], bool]) -> tuple[ModelVersion, bool]:
+    def commit(
+        self,
+        head: int,
+        make: Callable[[int], Manifest],
+        same: Callable[[Manifest], bool],
+        *,
+        before_commit: Callable[[], object] | None = None,
+    ) -> tuple[ModelVersion, bool]:
         """Create the manifest at the next free number: the instant at which a version begins to exist.
 
         Args:
             head: a number that was the highest in use when the caller looked for the same content.
             make: the manifest for a number; called again with the next one when somebody else was first.
             same: whether what somebody else put there since then is what we were about to publish.
+            before_commit: called as the last thing before each try; nothing is created where it raises.
         Returns:
             The version, and whether it is ours.
         """
@@ -147,6 +155,8 @@ class VersionLog:
         while True:
             manifest = make(number)
             body = manifest.to_bytes()
+            if before_commit is not None:
+                before_commit()
             if self.store.create_if_absent(version_key(self.name, number), body):
                 return ModelVersion(self.name, number, digest_of(body), manifest, body), True
             theirs = self.read(number)

@@ -16,8 +16,8 @@ from distrnn.registry import Registry
 from distrnn.retraining.state import Inputs
 from distrnn.workflow import Workflow, load_workflow
 
-# Where and how fast, which the weights do not depend on
-ELSEWHERE = ("storage", "scaling")
+# Where, how fast, when, and who is told (whose URL may hold a secret): the weights do not depend on these
+ELSEWHERE = ("storage", "scaling", "schedule", "notify")
 
 
 def inputs_of(file: str, settings: Sequence[str], registry: Registry) -> Inputs:

@@ -2,46 +2,36 @@
 
 Kubernetes knows the time and nothing of what has changed, so each tick trains; the registry keeps unchanged models once all the same.
 
+A CronJob's pod has kubectl and no shell (the image of registry.k8s.io holds nothing else), so a tick is a list of kubectl's verbs. A RayJob
+is removed by a label alone, which it is given once its status has an end: a run that is at work is removed by nobody, not even where the
+pod that waited for it was lost; the next tick's `apply` then finds it there, and that tick waits for it.
+
 Source: RayCronJobSpec and RayJobSpec of KubeRay's API ray.io/v1 (a RayCronJob has schedule, timeZone, suspend and jobTemplate, and no
-concurrency policy; it needs the feature gate RayCronJob, timeZone KubeRay 1.7), CronJobSpec of Kubernetes' batch/v1.
+concurrency policy; it needs the feature gate RayCronJob, timeZone KubeRay 1.7; `status.endTime` is written together with the last
+`jobStatus`), CronJobSpec of Kubernetes' batch/v1.
 """
 
-import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import yaml
 
+from distrnn.retraining.ray_jobs import FOLDER, NO_PRIVILEGES, NOBODY, WORKFLOW, Place, metadata, mount, name_of, ray_job, volume
 from distrnn.workflow import Workflow
 from distrnn.workflow.schedule_sections import Schedule
 
 Format = Literal["kuberay", "cronjob"]
-FOLDER, WORKFLOW, RAYJOB = "/etc/distrnn", "workflow.yaml", "rayjob.yaml"
-CPUS, MEMORY, HEAD_CPUS, HEAD_MEMORY = 2, "8Gi", 1, "4Gi"
-KEPT_S = 3600
-LONGEST = "24h"
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a run takes place.
-
-    Attributes:
-        image: of head and workers; has distrnn.
-        registry: s3:// URL.
-        storage: s3:// URL.
-        secret: the Secret whose keys are the AWS variables.
-        ray_version: of the image.
-        kubectl_image: of the CronJob's pod, which makes RayJobs.
-    """
-
-    image: str
-    registry: str
-    storage: str
-    secret: str
-    ray_version: str
-    kubectl_image: str
+RAYJOB = "rayjob.yaml"
+SMALL = {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}}
+LONGEST, AT_ONCE = "168h", "30s"
+ENDED = "distrnn.ended"
+CRON_JOB = (
+    "Needs KubeRay. A tick that comes while a run is at work is skipped (concurrencyPolicy: Forbid).",
+    "The Job ends as its RayJob does: it fails where the run failed, and where the gate refused (exit code 4; the version is published).",
+    f"A run that takes longer than {LONGEST}, or whose waiting pod was lost, fails the Job and goes on; nobody removes it before its end:",
+    "the next tick waits for that run in place of one of its own.",
+)
+__all__ = ["Format", "Place", "manifests"]
 
 
 def manifests(form: Format, workflow: Workflow, schedule: Schedule, document: Mapping[str, Any], place: Place) -> str:
@@ -55,13 +45,13 @@ def manifests(form: Format, workflow: Workflow, schedule: Schedule, document: Ma
         place: where.
     """
     text = yaml.safe_dump(dict(document), sort_keys=False, allow_unicode=True)
-    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": _metadata(workflow), "data": {WORKFLOW: text}}
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata(workflow), "data": {WORKFLOW: text}}
     job = ray_job(workflow, place)
     if form == "kuberay":
         what = "Needs KubeRay 1.7 with the feature gate RayCronJob. It has no concurrency policy: leave runs the time to end between ticks."
         documents = [config, ray_cron_job(workflow, schedule, job)]
     else:
-        what = "Needs KubeRay. A tick that comes while a run is at work is skipped (concurrencyPolicy: Forbid)."
+        what = "\n# ".join(CRON_JOB)
         config["data"] = {WORKFLOW: text, RAYJOB: _dump(_named_ray_job(workflow, job))}
         documents = [config, *_may_make_ray_jobs(workflow), cron_job(workflow, schedule, place)]
     why = "Every tick trains: only `distrnn schedule run` looks whether anything has changed."
@@ -69,111 +59,76 @@ def manifests(form: Format, workflow: Workflow, schedule: Schedule, document: Ma
     return head + "---\n".join(_dump(document) for document in documents)
 
 
-def ray_job(workflow: Workflow, place: Place) -> dict[str, Any]:
-    """The spec of a RayJob that runs the workflow on a cluster of its own, which ends with it."""
-    words = ["distrnn", "run", f"{FOLDER}/{WORKFLOW}", "--address", "auto", "--registry", place.registry]
-    workers = {
-        "groupName": "workers",
-        "replicas": workflow.scaling.workers,
-        "minReplicas": workflow.scaling.workers,
-        "maxReplicas": workflow.scaling.workers,
-        "rayStartParams": {},
-        "template": _pod("worker", workflow, place, _worker_resources(workflow)),
-    }
-    head = {
-        "rayStartParams": {"num-cpus": "0", "dashboard-host": "0.0.0.0"},  # noqa: S104 (the pod's network)
-        "template": _pod("head", workflow, place, {"cpu": HEAD_CPUS, "memory": HEAD_MEMORY}),
-    }
-    return {
-        "entrypoint": shlex.join(words),
-        "shutdownAfterJobFinishes": True,
-        "ttlSecondsAfterFinished": KEPT_S,
-        "rayClusterSpec": {"rayVersion": place.ray_version, "headGroupSpec": head, "workerGroupSpecs": [workers]},
-    }
-
-
 def ray_cron_job(workflow: Workflow, schedule: Schedule, job: Mapping[str, Any]) -> dict[str, Any]:
     """KubeRay's own schedule."""
     spec = {"schedule": schedule.cron, "timeZone": _zone(schedule), "suspend": False, "jobTemplate": dict(job)}
-    return {"apiVersion": "ray.io/v1", "kind": "RayCronJob", "metadata": _metadata(workflow), "spec": spec}
+    return {"apiVersion": "ray.io/v1", "kind": "RayCronJob", "metadata": metadata(workflow), "spec": spec}
 
 
 def cron_job(workflow: Workflow, schedule: Schedule, place: Place) -> dict[str, Any]:
-    """Kubernetes' own schedule: its pod makes the RayJob anew and ends when that has ended, so that `Forbid` counts the whole run."""
-    name = _name(workflow)
-
-    def step(step_name: str, *words: str) -> dict[str, Any]:
-        mount = {"name": "workflow", "mountPath": FOLDER, "readOnly": True}
-        return {"name": step_name, "image": place.kubectl_image, "command": ["kubectl", *words], "volumeMounts": [mount]}
-
+    """Kubernetes' own schedule: its pod makes the RayJob anew and ends as that has ended, so that `Forbid` counts the whole run."""
+    steps = [_step(name, words, place) for name, words in tick(name_of(workflow)).items()]
     pod = {
-        "serviceAccountName": name,
+        "serviceAccountName": name_of(workflow),
         "restartPolicy": "Never",
-        "securityContext": {"runAsNonRoot": True, "runAsUser": 1000},
-        "initContainers": [
-            step("remove-last", "delete", f"rayjob/{name}", "--ignore-not-found"),
-            step("make", "create", "-f", f"{FOLDER}/{RAYJOB}"),
-        ],
-        "containers": [step("wait", "wait", f"rayjob/{name}", "--for=jsonpath={.status.endTime}", f"--timeout={LONGEST}")],
-        "volumes": [_volume(workflow)],
+        "securityContext": NOBODY,
+        "initContainers": steps[:-1],
+        "containers": steps[-1:],
+        "volumes": [volume(workflow), {"name": "tmp", "emptyDir": {}}],
     }
     job = {"spec": {"backoffLimit": 0, "template": {"spec": pod}}}
     spec = {"schedule": schedule.cron, "timeZone": _zone(schedule), "suspend": False, "concurrencyPolicy": "Forbid", "jobTemplate": job}
-    return {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": _metadata(workflow), "spec": spec}
+    return {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": metadata(workflow), "spec": spec}
+
+
+def tick(name: str) -> dict[str, list[str]]:
+    """What a tick of a CronJob does, in this order, by the names of its steps; the first that fails ends it.
+
+    Args:
+        name: of the RayJob.
+    """
+    job = f"rayjob/{name}"
+    return {
+        "remove-last": ["delete", "rayjob", f"--selector={ENDED}={name}"],
+        "make": ["apply", "-f", f"{FOLDER}/{RAYJOB}"],
+        "wait": ["wait", job, "--for=jsonpath={.status.endTime}", f"--timeout={LONGEST}"],
+        "note-end": ["label", job, f"{ENDED}={name}", "--overwrite"],
+        "judge": ["wait", job, "--for=jsonpath={.status.jobStatus}=SUCCEEDED", f"--timeout={AT_ONCE}"],
+    }
+
+
+def _step(name: str, words: list[str], place: Place) -> dict[str, Any]:
+    return {
+        "name": name,
+        "image": place.kubectl_image,
+        "command": ["kubectl", *words],
+        "env": [{"name": "HOME", "value": "/tmp"}],  # noqa: S108 (of the pod; kubectl keeps what the server can do there)
+        "resources": SMALL,
+        "securityContext": {**NO_PRIVILEGES, "readOnlyRootFilesystem": True},
+        "volumeMounts": [mount(), {"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108
+    }
 
 
 def _named_ray_job(workflow: Workflow, job: Mapping[str, Any]) -> dict[str, Any]:
-    return {"apiVersion": "ray.io/v1", "kind": "RayJob", "metadata": _metadata(workflow), "spec": dict(job)}
+    return {"apiVersion": "ray.io/v1", "kind": "RayJob", "metadata": metadata(workflow), "spec": dict(job)}
 
 
 def _may_make_ray_jobs(workflow: Workflow) -> list[dict[str, Any]]:
     """An account for the CronJob's pod that may do this and nothing else."""
-    name, group = _name(workflow), "rbac.authorization.k8s.io"
-    rule = {"apiGroups": ["ray.io"], "resources": ["rayjobs"], "verbs": ["create", "delete", "get", "list", "watch"]}
+    name, group = name_of(workflow), "rbac.authorization.k8s.io"
+    rule = {"apiGroups": ["ray.io"], "resources": ["rayjobs"], "verbs": ["create", "delete", "get", "list", "patch", "watch"]}
     subject = {"kind": "ServiceAccount", "name": name}
     return [
-        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": _metadata(workflow)},
-        {"apiVersion": f"{group}/v1", "kind": "Role", "metadata": _metadata(workflow), "rules": [rule]},
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata(workflow)},
+        {"apiVersion": f"{group}/v1", "kind": "Role", "metadata": metadata(workflow), "rules": [rule]},
         {
             "apiVersion": f"{group}/v1",
             "kind": "RoleBinding",
-            "metadata": _metadata(workflow),
+            "metadata": metadata(workflow),
             "subjects": [subject],
             "roleRef": {"apiGroup": group, "kind": "Role", "name": name},
         },
     ]
-
-
-def _pod(role: str, workflow: Workflow, place: Place, resources: Mapping[str, Any]) -> dict[str, Any]:
-    container = {
-        "name": f"ray-{role}",
-        "image": place.image,
-        "env": [{"name": "DISTRNN_STORAGE", "value": place.storage}],
-        "envFrom": [{"secretRef": {"name": place.secret}}],
-        "resources": {"requests": dict(resources), "limits": dict(resources)},
-        "volumeMounts": [{"name": "workflow", "mountPath": FOLDER, "readOnly": True}],
-    }
-    return {"spec": {"containers": [container], "volumes": [_volume(workflow)]}}
-
-
-def _worker_resources(workflow: Workflow) -> dict[str, Any]:
-    scaling = workflow.scaling
-    cpus = scaling.cpus_per_worker if isinstance(scaling.cpus_per_worker, int) else CPUS
-    gpus = scaling.gpus_per_worker if isinstance(scaling.gpus_per_worker, int) else int(scaling.device == "gpu")
-    return {"cpu": cpus, "memory": MEMORY, **({"nvidia.com/gpu": gpus} if gpus else {})}
-
-
-def _volume(workflow: Workflow) -> dict[str, Any]:
-    return {"name": "workflow", "configMap": {"name": _name(workflow)}}
-
-
-def _metadata(workflow: Workflow) -> dict[str, Any]:
-    return {"name": _name(workflow), "labels": {"app.kubernetes.io/name": "distrnn", "app.kubernetes.io/component": "retraining"}}
-
-
-def _name(workflow: Workflow) -> str:
-    """A name that Kubernetes takes: ours may hold dots and underscores, and be longer than a CronJob's may be."""
-    return f"distrnn-{workflow.name.replace('_', '-').replace('.', '-')}"[:52].rstrip("-")
 
 
 def _zone(schedule: Schedule) -> str:

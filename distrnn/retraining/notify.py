@@ -1,4 +1,7 @@
-"""Telling a webhook what came of a tick: one JSON document, signed, sent again until somebody has taken it.
+"""Telling a webhook what came of a tick: one JSON document, signed, sent up to five times until somebody has taken it.
+
+It is told once a decision is on record, by whoever lets the state take note of it: a scheduler that dies in between is told for by the next
+one, perhaps a second time. What is on its way when a scheduler is killed is not sent by another; the history has it all the same.
 
 POST <url>
 Content-Type: application/json
@@ -12,6 +15,7 @@ X-Distrnn-Signature: sha256=<hex>                HMAC-SHA256 of "<timestamp>.<bo
 
 import hashlib
 import hmac
+import http.client
 import json
 import time
 import urllib.error
@@ -27,6 +31,16 @@ URL, SECRET = "DISTRNN_WEBHOOK_URL", "DISTRNN_WEBHOOK_SECRET"
 PAUSES_S = (1.0, 4.0, 15.0, 60.0)
 TIMEOUT_S = 10.0
 NOT_TOLD = ("schema_version", "scheduler", "seconds")
+
+
+class _NoDetour(urllib.request.HTTPRedirectHandler):
+    """Followed, a redirection would become a GET that tells nobody anything, and be taken for an answer."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """Let it be an error."""
+
+
+_OPENER = urllib.request.build_opener(_NoDetour)
 
 
 @dataclass(frozen=True)
@@ -65,13 +79,15 @@ class Webhook:
         """Send it once; returns what went wrong, without the URL, which may hold a secret."""
         request = urllib.request.Request(self.url, data=body, headers=headers(entry, body, self.secret, int(self.now())))  # noqa: S310 (http or https, see the rules)
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT_S):  # noqa: S310
+            with _OPENER.open(request, timeout=TIMEOUT_S):
                 return None
         except urllib.error.HTTPError as error:
             error.close()
             return f"it answered {error.code}"
         except OSError as error:
             return str(getattr(error, "reason", error)).lower()
+        except http.client.HTTPException as error:
+            return f"its answer is no HTTP: {type(error).__name__}"
 
 
 def payload(entry: Entry, registry: str) -> dict[str, Any]:

@@ -6,15 +6,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from distrnn.data.fingerprint import differences
-from distrnn.retraining.state import SUCCESSES, Entry, Inputs, Outcome, State, Turn
+from distrnn.retraining.state import SUCCESSES, Entry, Inputs, State, Turn
 from distrnn.retraining.ticks import begins_at, missed_ticks
-from distrnn.workflow.schedule_sections import Retries, Schedule
+from distrnn.workflow.schedule_sections import Outcome, Retries, Schedule
 
 LEASE = timedelta(minutes=3)
 SKEW = timedelta(minutes=1)
 REFUSED = 4
 # Another attempt may go better: errors of networks and disks, a lost race, a signal, a process that was killed.
 MAY_PASS = (1, 6, 130, 143)
+KILLED = -9
 SHOWN_DIFFERENCES = 3
 
 
@@ -37,6 +38,21 @@ class Verdict:
 
     train: bool
     reason: str
+
+
+@dataclass(frozen=True)
+class LeftBehind:
+    """What becomes of a turn that its scheduler has left.
+
+    Attributes:
+        outcome: abandoned, and it goes on; or failed: that was its last attempt.
+        retry_at: when it goes on; None: it does not.
+        error: in words.
+    """
+
+    outcome: Outcome
+    retry_at: datetime | None
+    error: str
 
 
 def due(state: State, schedule: Schedule, now: datetime, run_id: str) -> Begin | None:
@@ -111,6 +127,28 @@ def retry_wait(exit_code: int, attempt: int, retries: Retries) -> timedelta | No
     return timedelta(seconds=retries.wait_s * 2 ** (attempt - 1))
 
 
+def left_behind(state: State, turn: Turn, retries: Retries, holder: str, now: datetime) -> LeftBehind:
+    """What becomes of a turn whose run is not found again.
+
+    A scheduler that was stopped has given its turn back, which costs no attempt and goes on at once. One that is gone may have been taken
+    down by the run itself: that is a failure like any other, or a run that takes its machine down would do so for ever.
+
+    Args:
+        state: of the workflow; nobody holds it, or somebody whose lease is over.
+        turn: that was left.
+        retries: of the workflow.
+        holder: the scheduler that has found it.
+        now: the moment.
+    """
+    if state.holder is None:
+        return LeftBehind("abandoned", now, f"its scheduler was stopped; {holder} goes on")
+    gone = f"its scheduler ({state.holder}) is gone"
+    wait = retry_wait(KILLED, turn.attempt, retries)
+    if wait is None:
+        return LeftBehind("failed", None, f"{gone}, and attempt {turn.attempt} was the last one")
+    return LeftBehind("abandoned", now + wait, f"{gone}; {holder} goes on")
+
+
 def claimed(state: State, begin: Begin, schedule: Schedule, holder: str, now: datetime, *, fenced: bool) -> State:
     """The state once `holder` sees to a turn.
 
@@ -137,18 +175,21 @@ def released(state: State) -> State:
     return state.model_copy(update={"holder": None, "expires_at": None})
 
 
-def concluded(state: State, entry: Entry, inputs: Inputs | None) -> State:
+def concluded(state: State, entry: Entry, inputs: Inputs | None, *, left: bool = False) -> State:
     """The state after a decision: the turn is over, or waits to be tried again.
 
     Args:
-        state: before; its holder is whoever concludes.
+        state: before.
         entry: the decision.
         inputs: that the run was made from, or that were found unchanged.
+        left: whoever concludes is not the holder, whose run may still be at work: the number grows, so that it does not count.
     """
     counts = {**state.counts, entry.outcome: state.counts.get(entry.outcome, 0) + 1}
     free: dict[str, Any] = {"holder": None, "expires_at": None, "last_outcome": entry.outcome, "counts": counts}
+    free["fence"] = state.fence + (1 if left else 0)
     if entry.retry_at is not None and state.turn is not None:
-        waiting = {"attempt": entry.attempt + 1, "not_before": entry.retry_at}
+        given_back = entry.outcome == "abandoned" and state.holder is None
+        waiting = {"attempt": entry.attempt + (0 if given_back else 1), "not_before": entry.retry_at}
         return state.model_copy(update={**free, "turn": state.turn.model_copy(update=waiting)})
     free |= {"turn": None, "last_tick": entry.tick}
     if inputs is not None:

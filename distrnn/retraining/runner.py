@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from distrnn.errors import NotFoundError
+from distrnn.errors import AccessError, DistrnnError, NotFoundError, StorageError
 from distrnn.registry.fences import FENCE, fence_of
 from distrnn.retraining.policy import REFUSED
 from distrnn.runs import RunStore
@@ -95,16 +95,30 @@ class Processes:
 
     def start(self, order: Order) -> Run:
         """Start `distrnn run` or `distrnn submit`; a run that is finished already, its scheduler having missed that, is only told of."""
-        try:
-            record = RunStore(open_store(order.storage)).load(order.run_id)
-        except NotFoundError:
-            record = {}
+        record = self._record(order)
         if record.get("status") == "finished":
             return Finished(record)
-        recorded = bool(record) or (order.again and self.finds_again)
-        return Process(
-            [sys.executable, "-m", "distrnn", *self.words(order, recorded=recorded)], {FENCE: fence_of(order.workflow, order.fence)}
-        )
+        words = self.words(order, recorded=bool(record) or self._submitted(order))
+        return Process([sys.executable, "-m", "distrnn", *words], {FENCE: fence_of(order.workflow, order.fence)})
+
+    def _record(self, order: Order) -> dict[str, Any]:
+        """What is recorded of the run; this machine need not be allowed to read the storage of a cluster."""
+        try:
+            return RunStore(open_store(order.storage)).load(order.run_id)
+        except NotFoundError:
+            return {}
+        except (AccessError, StorageError):
+            if self._address is None:
+                raise
+            return {}
+
+    def _submitted(self, order: Order) -> bool:
+        """Whether an earlier attempt has come as far as the cluster: one that did not has left nothing to go on with."""
+        if self._address is None or not order.again:
+            return False
+        from distrnn.cluster.jobs import Jobs
+
+        return bool(Jobs(self._address).of_run(order.run_id))
 
     def words(self, order: Order, *, recorded: bool) -> list[str]:
         """The command line of an order.
@@ -130,6 +144,20 @@ class Finished:
         """How it ended."""
         refused = (self.record.get("promotion") or {}).get("decision") == "refused"
         return Ended(REFUSED if refused else 0, self.record, None)
+
+    def stop(self) -> None:
+        """There is nothing to stop."""
+
+
+@dataclass(frozen=True)
+class NotStarted:
+    """A run that could not be started, which has failed like any other."""
+
+    error: DistrnnError
+
+    def poll(self) -> Ended:
+        """How it ended."""
+        return Ended(self.error.exit_code, None, f"the run could not be started: {self.error.message}")
 
     def stop(self) -> None:
         """There is nothing to stop."""

@@ -13,17 +13,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from distrnn.errors import DistrnnError
+from distrnn.errors import DistrnnError, StorageError
 from distrnn.retraining import policy
 from distrnn.retraining.book import Book, Held
 from distrnn.retraining.policy import Begin
-from distrnn.retraining.runner import Ended, Order, Run, Runner
-from distrnn.retraining.state import Entry, Inputs, Outcome, State, Turn
+from distrnn.retraining.runner import Ended, NotStarted, Order, Run, Runner
+from distrnn.retraining.state import Entry, Inputs, State, Turn
 from distrnn.retraining.ticks import begins_at, next_tick
 from distrnn.runs import finite, new_run_id
 from distrnn.storage import default_storage
 from distrnn.workflow import LoadedWorkflow
-from distrnn.workflow.schedule_sections import Schedule
+from distrnn.workflow.schedule_sections import Outcome, Schedule
 
 LOOK_EVERY = timedelta(seconds=30)
 RENEW_BEFORE = timedelta(minutes=2)
@@ -118,8 +118,8 @@ class Scheduler:
         for scheduled in self._scheduled:
             try:
                 self._step(scheduled, self._around.clock())
-            except (DistrnnError, OSError) as error:
-                self._around.say(f"{scheduled.name}: {error}")
+            except Exception as error:
+                self._around.say(f"{scheduled.name}: {known(error).message}")
                 self._look_at[scheduled.name] = self._around.clock() + LOOK_EVERY
 
     def shut_down(self) -> None:
@@ -128,12 +128,12 @@ class Scheduler:
             active = self._active.pop(scheduled.name, None)
             if active is None:
                 continue
-            if active.run is not None:
-                active.run.stop()
             try:
+                if active.run is not None:
+                    active.run.stop()
                 self._around.book.swap(policy.released(active.held.state), active.held.tag)
-            except DistrnnError as error:
-                self._around.say(f"{scheduled.name}: {error.message}")
+            except Exception as error:
+                self._around.say(f"{scheduled.name}: {known(error).message}")
 
     def _step(self, scheduled: Scheduled, now: datetime) -> None:
         active = self._active.get(scheduled.name)
@@ -156,17 +156,13 @@ class Scheduler:
             due_at = begins_at(scheduled.name, scheduled.schedule, next_tick(scheduled.schedule, after))
             self._look_at[scheduled.name] = min(due_at if due_at > now else now + LOOK_EVERY, now + LOOK_EVERY)
             return
-        if begin.taken and (decided := self._around.book.decision(scheduled.name, held.state.fence)) is not None:
-            # Its scheduler was gone before the state forgot the turn
-            self._around.book.swap(policy.concluded(held.state, decided, begin.turn.inputs), held.tag)
+        if begin.taken and (decided := self._left(scheduled, held, begin, now)) is not None:
+            self._note(scheduled, policy.concluded(held.state, decided, begin.turn.inputs, left=True), decided, held.tag)
             return
-        fenced = not (begin.taken and self._around.runner.finds_again)
-        claimed = policy.claimed(held.state, begin, scheduled.schedule, self.holder, now, fenced=fenced)
+        claimed = policy.claimed(held.state, begin, scheduled.schedule, self.holder, now, fenced=not begin.taken)
         mine = self._around.book.swap(claimed, held.tag)
         if mine is None:
             return
-        if begin.taken and fenced:
-            self._abandoned(held.state, begin, now)
         if begin.turn.inputs is not None:
             self._start(scheduled, mine)
         else:
@@ -181,11 +177,20 @@ class Scheduler:
         first = State(workflow=scheduled.name, cron=schedule.cron, timezone=schedule.timezone, since=now)
         return book.swap(first, None)
 
-    def _abandoned(self, before: State, begin: Begin, now: datetime) -> None:
-        turn = before.turn or begin.turn
-        entry = self._entry(before.workflow, before.fence, turn, "abandoned", now)
-        told = f"its scheduler ({before.holder or 'one that was stopped'}) is gone; {self.holder} goes on"
-        self._around.book.decide(entry.model_copy(update={"error": told, "scheduler": before.holder or self.holder}))
+    def _left(self, scheduled: Scheduled, held: Held, begin: Begin, now: datetime) -> Entry | None:
+        """The decision on a turn that its scheduler has left; None where its run is found again.
+
+        It may have been made already: that scheduler, or one that took over, was gone before the state forgot the turn.
+        """
+        state, turn = held.state, held.state.turn or begin.turn
+        if (decided := self._around.book.decision(scheduled.name, state.fence)) is not None:
+            return decided
+        if self._around.runner.finds_again and turn.inputs is not None:
+            return None
+        found = policy.left_behind(state, turn, scheduled.schedule.retries, self.holder, now)
+        facts = {"error": found.error, "retry_at": found.retry_at, "scheduler": state.holder or self.holder}
+        entry = self._entry(scheduled.name, state.fence, turn, found.outcome, now)
+        return self._around.book.decide(entry.model_copy(update=facts))
 
     def _checked(self, scheduled: Scheduled, active: Active, check: "Future[Inputs]", now: datetime) -> None:
         """Go by what was found out about the inputs."""
@@ -193,8 +198,8 @@ class Scheduler:
             self._renew(scheduled, active, now)
             return
         if (error := check.exception()) is not None:
-            known = error if isinstance(error, DistrnnError) else DistrnnError(f"internal error: {type(error).__name__}: {error}")
-            self._conclude(scheduled, active, "failed", now, exit_code=known.exit_code, error=known.message)
+            met = known(error)
+            self._conclude(scheduled, active, "failed", now, exit_code=met.exit_code, error=met.message)
             return
         inputs = check.result()
         verdict = policy.judge(inputs, active.held.state.inputs, force=self._around.force)
@@ -221,7 +226,11 @@ class Scheduler:
             registry=self._around.registry,
             lock=self._around.lock,
         )
-        self._active[scheduled.name] = Active(held, run=self._around.runner.start(order))
+        try:
+            run = self._around.runner.start(order)
+        except Exception as error:
+            run = NotStarted(known(error))
+        self._active[scheduled.name] = Active(held, run=run)
 
     def _renew(self, scheduled: Scheduled, active: Active, now: datetime) -> None:
         expires_at = active.held.state.expires_at
@@ -244,7 +253,7 @@ class Scheduler:
         outcome = policy.outcome_of(ended.exit_code, ended.result)
         result = ended.result or {}
         made = {key: finite(result.get(key)) for key in ("version", "promotion")}
-        seconds = finite(result.get("seconds") or {})
+        seconds = {stage: took for stage, took in finite(result.get("seconds") or {}).items() if took is not None}
         error = ended.error if outcome == "failed" else None
         self._conclude(scheduled, active, outcome, now, exit_code=ended.exit_code, error=error, seconds=seconds, **made)
 
@@ -257,14 +266,19 @@ class Scheduler:
         entry = self._entry(scheduled.name, state.fence, turn, outcome, now)
         entry = entry.model_copy(update={**facts, "retry_at": now + wait if wait is not None else None})
         stands = self._around.book.decide(entry)
-        after = self._around.book.swap(policy.concluded(state, stands, turn.inputs), active.held.tag)
+        noted = self._note(scheduled, policy.concluded(state, stands, turn.inputs), stands, active.held.tag)
         self._active.pop(scheduled.name, None)
-        self._look_at.pop(scheduled.name, None)
-        if after is None:
+        if not noted:
             self._around.say(f"{scheduled.name}: another scheduler took over before the outcome was written: {outcome}")
-            return
-        self._around.say(f"{scheduled.name}: {wording(stands)}")
-        self._around.told(scheduled, stands, after.state)
+
+    def _note(self, scheduled: Scheduled, after: State, decided: Entry, tag: str) -> bool:
+        """Let the state take note of a decision, and tell of it; False where somebody else was first, who tells of it."""
+        if self._around.book.swap(after, tag) is None:
+            return False
+        self._look_at.pop(scheduled.name, None)
+        self._around.say(f"{scheduled.name}: {wording(decided)}")
+        self._around.told(scheduled, decided, after)
+        return True
 
     def _entry(self, workflow: str, number: int, turn: Turn, outcome: Outcome, now: datetime) -> Entry:
         return Entry(
@@ -280,6 +294,13 @@ class Scheduler:
             ended_at=now,
             scheduler=self.holder,
         )
+
+
+def known(error: BaseException) -> DistrnnError:
+    """What went wrong, as one of our errors: what a library raises is told with its kind."""
+    if isinstance(error, DistrnnError):
+        return error
+    return StorageError(str(error)) if isinstance(error, OSError) else DistrnnError(f"internal error: {type(error).__name__}: {error}")
 
 
 def wording(entry: Entry) -> str:

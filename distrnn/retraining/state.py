@@ -2,24 +2,85 @@
 
 A *fence* is a number that grows with each decision. A run is told its own; whoever publishes looks whether it is still the newest, so a run
 that everybody has given up cannot publish beside the one that took its place.
+
+Whoever may write to the registry may write anything here, so a record is checked as a whole when it is read: what holds for the types below
+is what the rest relies on. That a crontab comes true and that a zone exists is not among it: neither is needed to export a state.
 """
 
-from datetime import datetime
-from typing import Any, Literal
+import re
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
-Outcome = Literal["promoted", "refused", "finished", "skipped", "failed", "abandoned"]
+from distrnn.errors import UsageError
+from distrnn.registry.layout import MAX_NUMBER, decision_key, schedule_key
+from distrnn.runs import check_run_id
+from distrnn.workflow.schedule_rules import is_crontab
+from distrnn.workflow.schedule_sections import Outcome
+
 SUCCESSES: tuple[Outcome, ...] = ("promoted", "refused", "finished")
+YEARS = range(1970, 9000)
+MOST = 2**53
+_ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+/-]{0,63}")
 
 
-class Record(BaseModel):
+def _in_years(moment: AwareDatetime) -> AwareDatetime:
+    """In every zone, and a lease later, it is a moment still."""
+    if moment.year not in YEARS:
+        raise ValueError(f"expected a year from {YEARS[0]} to {YEARS[-1]}")
+    return moment
+
+
+def _cron(text: str) -> str:
+    if not is_crontab(text):
+        raise ValueError("expected five fields of a crontab")
+    return text
+
+
+def _zone(text: str) -> str:
+    if not _ZONE.fullmatch(text):
+        raise ValueError("expected the name of a time zone")
+    return text
+
+
+def _run_id(text: str) -> str:
+    try:
+        return check_run_id(text)
+    except UsageError:
+        raise ValueError("expected the id of a run") from None
+
+
+def _version(made: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(made.get("name"), str) or type(made.get("number")) is not int:
+        raise ValueError("expected name and number of a version")
+    return made
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_years)]
+RunId = Annotated[str, AfterValidator(_run_id)]
+Count = Annotated[int, Field(ge=0, le=MOST)]
+Number = Annotated[int, Field(ge=0, le=MAX_NUMBER)]
+Attempt = Annotated[int, Field(ge=1, le=MOST)]
+Stage = Annotated[str, Field(pattern=r"^[a-z0-9_.-]{1,64}$")]
+Seconds = dict[Stage, Annotated[float, Field(ge=0.0, le=MOST, allow_inf_nan=False)]]
+
+
+class Part(BaseModel):
     """Keys that a newer program has added are kept out of sight."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class Inputs(Record):
+class Record(Part):
+    """A document."""
+
+    @property
+    def key(self) -> str:
+        """Where it lies."""
+        raise NotImplementedError
+
+
+class Inputs(Part):
     """What decides the model that a run makes.
 
     Attributes:
@@ -33,7 +94,7 @@ class Inputs(Record):
     code: str
 
 
-class Turn(Record):
+class Turn(Part):
     """A tick that somebody is at, or that waits to be tried again.
 
     Attributes:
@@ -45,12 +106,12 @@ class Turn(Record):
         not_before: where it waits: until when.
     """
 
-    tick: datetime
-    missed: int
-    attempt: int
-    run_id: str
-    began_at: datetime
-    not_before: datetime | None = None
+    tick: Moment
+    missed: Count
+    attempt: Attempt
+    run_id: RunId
+    began_at: Moment
+    not_before: Moment | None = None
     reason: str | None = None
     inputs: Inputs | None = None
 
@@ -63,7 +124,7 @@ class State(Record):
         cron: of whoever wrote last, so that others can tell when it is due.
         timezone: of the expression.
         since: when it was first seen; no tick before it is made up for.
-        fence: of the newest decision.
+        fence: of the newest decision, or of the one that is being made; one more where a run may still be at work that does not count.
         holder: the scheduler that is at it; None: nobody is.
         expires_at: when somebody else may take over.
         turn: what it is at, or what waits.
@@ -78,20 +139,25 @@ class State(Record):
 
     schema_version: int = 1
     workflow: str
-    cron: str
-    timezone: str
-    since: datetime
-    fence: int = 0
+    cron: Annotated[str, Field(max_length=1000), AfterValidator(_cron)]
+    timezone: Annotated[str, AfterValidator(_zone)]
+    since: Moment
+    fence: Number = 0
     holder: str | None = None
-    expires_at: datetime | None = None
+    expires_at: Moment | None = None
     turn: Turn | None = None
-    last_tick: datetime | None = None
-    last_check_at: datetime | None = None
-    last_success_at: datetime | None = None
+    last_tick: Moment | None = None
+    last_check_at: Moment | None = None
+    last_success_at: Moment | None = None
     last_outcome: Outcome | None = None
     inputs: Inputs | None = None
-    counts: dict[str, int] = Field(default_factory=dict)
-    seconds: dict[str, float] = Field(default_factory=dict)
+    counts: dict[Outcome, Count] = Field(default_factory=dict)
+    seconds: Seconds = Field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """Where it lies."""
+        return schedule_key(self.workflow)
 
 
 class Entry(Record):
@@ -103,7 +169,8 @@ class Entry(Record):
         tick: what it was about.
         missed: how many ticks before it were not run.
         attempt: counts from 1.
-        outcome: promoted, refused (by the gate), finished (there was no gate), skipped, failed, abandoned (its scheduler is gone).
+        outcome: promoted, refused (by the gate), finished (there was no gate), skipped, failed, abandoned (its scheduler is gone or was
+            stopped, and another one goes on).
         reason: why it was run or skipped.
         run_id: of the run; None where it was skipped.
         version: `name`, `number`, `digest` of what was published.
@@ -118,20 +185,25 @@ class Entry(Record):
     """
 
     schema_version: int = 1
-    number: int
+    number: Number
     workflow: str
-    tick: datetime
-    missed: int
-    attempt: int
+    tick: Moment
+    missed: Count
+    attempt: Attempt
     outcome: Outcome
     reason: str | None
-    run_id: str | None = None
-    version: dict[str, Any] | None = None
+    run_id: RunId | None = None
+    version: Annotated[dict[str, Any], AfterValidator(_version)] | None = None
     promotion: dict[str, Any] | None = None
     error: str | None = None
     exit_code: int | None = None
-    retry_at: datetime | None = None
-    began_at: datetime
-    ended_at: datetime
+    retry_at: Moment | None = None
+    began_at: Moment
+    ended_at: Moment
     scheduler: str
-    seconds: dict[str, float] = Field(default_factory=dict)
+    seconds: Seconds = Field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """Where it lies."""
+        return decision_key(self.workflow, self.number)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
-from croniter import CroniterBadCronError, CroniterBadDateError, croniter
+from croniter import croniter
 
 from distrnn.errors import WorkflowError
 from distrnn.workflow.schedule_sections import Schedule
@@ -24,14 +24,20 @@ def check_cron(schedule: Schedule, file: str) -> None:
     Raises:
         WorkflowError: it is none, or never comes true.
     """
-    try:
-        next_tick(schedule, datetime.now(UTC))
-    except (CroniterBadCronError, CroniterBadDateError):
+    if not comes_true(schedule):
         raise WorkflowError(
             f"{file}: key 'schedule.cron': expected a crontab that comes true, for instance 0 3 * * 1. Received: {schedule.cron!r}",
             file=file,
             key="schedule.cron",
-        ) from None
+        )
+
+
+def comes_true(schedule: Schedule) -> bool:
+    """Whether a crontab of five fields means a moment to come, in a zone that is known here."""
+    try:
+        return bool(next_tick(schedule, datetime.now(UTC)))
+    except (ValueError, KeyError, OSError):  # what croniter raises is a ValueError; a zone that is not there is one of the others
+        return False
 
 
 def next_tick(schedule: Schedule, after: datetime) -> datetime:

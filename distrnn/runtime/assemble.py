@@ -22,6 +22,7 @@ Weights = dict[str, FloatArray]
 Shape = tuple[int, ...]
 
 GATES = {"simple_rnn": 1, "gru": 3, "lstm": 4}
+SETTINGS = ("activation", "recurrent_activation", "reset_after", "return_sequences")
 DIRECTIONS = ("forward", "backward")
 
 
@@ -137,11 +138,11 @@ class _Assembly:
     def _cell(self, spec: Spec, name: str) -> Recurrent:
         kind, units = spec["type"], spec["units"]
         columns = GATES[kind] * units
-        bias = (2, columns) if kind == "gru" else (columns,)
+        bias = (2, columns) if spec.get("reset_after") else (columns,)
         own = self._own(name, {"kernel": (self.features, columns), "recurrent_kernel": (units, columns), "bias": bias})
         self.activation = spec["activation"]
         cell: Callable[..., Recurrent] = {"simple_rnn": SimpleRNN, "gru": GRU, "lstm": LSTM}[kind]
-        settings: dict[str, Any] = {key: spec[key] for key in ("activation", "recurrent_activation", "return_sequences") if key in spec}
+        settings: dict[str, Any] = {key: spec[key] for key in SETTINGS if key in spec}
         return cell(**own, **settings)
 
     def _own(self, name: str, shapes: dict[str, Shape]) -> Weights:

@@ -13,7 +13,7 @@ from distrnn.runtime.form import FloatArray
 from distrnn.runtime.generation import prompt_ids
 from distrnn.runtime.layers import softmax
 from distrnn.runtime.network import Network
-from distrnn.text import Vocabulary
+from distrnn.text import Vocabulary, tokenize
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,17 @@ def candidates(network: Network, vocabulary: Vocabulary, text: str, *, top: int)
     return _best(logits, vocabulary, top)
 
 
-def guesses(network: Network, vocabulary: Vocabulary, text: str) -> list[tuple[str, Candidate]]:
-    """Each token of a text, and the most probable one after it as the model has read up to there."""
+def guesses(network: Network, vocabulary: Vocabulary, text: str) -> list[tuple[str | None, Candidate]]:
+    """Each token of a text, and the most probable one after it as the model has read up to there.
+
+    What the model reads before the text (the start of words, or what an empty text is replaced by) is nobody's token: None.
+    """
     _check(text, 1)
-    return [(vocabulary.token(token), _best(logits, vocabulary, 1)[0]) for token, logits in _read(network, vocabulary, text)]
+    read = list(_read(network, vocabulary, text))
+    before = len(read) - len(tokenize(text, vocabulary.spec))
+    return [
+        (None if place < before else vocabulary.token(token), _best(logits, vocabulary, 1)[0]) for place, (token, logits) in enumerate(read)
+    ]
 
 
 def _read(network: Network, vocabulary: Vocabulary, text: str) -> Iterator[tuple[int, FloatArray]]:

@@ -112,12 +112,14 @@ class Score:
     Attributes:
         tokens: that were foreseen or not: all but the first of each text, unless a start stands before it.
         unknown: how many of them the model has no id for.
+        characters: that they stand for, what is between words included; of a model of characters the tokens themselves.
         total_nats: their loss.
         passages: that surprised most, the most surprising first.
     """
 
     tokens: int = 0
     unknown: int = 0
+    characters: int = 0
     total_nats: float = 0.0
     passages: list[Passage] = field(default_factory=list)
 
@@ -132,9 +134,19 @@ class Score:
         return self.loss_nats / math.log(2)
 
     @property
+    def bits_per_character(self) -> float:
+        """The bits of all tokens by the characters they stand for, which compares models of words and of characters."""
+        return self.total_nats / math.log(2) / self.characters
+
+    @property
     def perplexity(self) -> float:
         """Among how many equally likely tokens the model is as unsure."""
         return math.exp(self.loss_nats)
+
+
+def begins_with_start(spec: TokenizerSpec) -> bool:
+    """Whether the first token of a text is foreseen too, from the start that stands before it."""
+    return spec.starts_documents or spec.boundaries
 
 
 def score_lines(network: Network, vocabulary: Vocabulary, lines: Iterable[str], *, window: int | None = None, top: int = 10) -> Score:
@@ -156,7 +168,10 @@ def score_lines(network: Network, vocabulary: Vocabulary, lines: Iterable[str], 
     for passage, unknown in _passages(found, vocabulary, lines):
         score.tokens += passage.tokens
         score.unknown += unknown
+        score.characters += passage.tokens if vocabulary.spec.level == "char" else len(passage.text)
         score.total_nats += passage.total_nats
+        if not passage.tokens:
+            continue
         # Of two alike the earlier one stays; the second item is never equal, so passages are not compared.
         heapq.heappush(best, (passage.loss_nats, -score.tokens, passage))
         if len(best) > top:
@@ -166,9 +181,9 @@ def score_lines(network: Network, vocabulary: Vocabulary, lines: Iterable[str], 
 
 
 def _passages(found: Surprise, vocabulary: Vocabulary, lines: Iterable[str]) -> Iterator[tuple[Passage, int]]:
-    """The passages with a token to judge, each with its number of unknown ones."""
+    """The passages of all of the text, each with its number of unknown tokens; the last may have no token to judge."""
     spec = vocabulary.spec
-    if spec.starts_documents or spec.boundaries:
+    if begins_with_start(spec):
         found.read(np.array([START_ID]))
     held: tuple[Passage, int] | None = None
     for number, line in enumerate(lines, 1):
@@ -184,7 +199,7 @@ def _passages(found: Surprise, vocabulary: Vocabulary, lines: Iterable[str]) -> 
             if passage.tokens >= SHORTEST[spec.level]:
                 yield held
                 held = None
-    if held is not None and held[0].tokens:
+    if held is not None:
         yield held
 
 

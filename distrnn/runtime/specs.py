@@ -14,7 +14,7 @@ from distrnn.runtime.layers import ACTIVATIONS, INTO
 
 Spec = dict[str, Any]
 
-CELLS, GATED = ("simple_rnn", "gru", "lstm"), ("gru", "lstm")
+CELLS = ("simple_rnn", "gru", "lstm")
 STEPWISE = ("batch_normalization", "layer_normalization", "dense")
 POOLING = ("global_max_pooling1d", "global_average_pooling1d", "attention_pooling")
 FAMILIES = {
@@ -23,12 +23,14 @@ FAMILIES = {
     **dict.fromkeys(("flatten", "bag"), "whole"),
 }
 CELL_KEYS: dict[str, type] = {"units": int, "return_sequences": bool, "stateful": bool, "activation": str}
+GATED_KEYS = {**CELL_KEYS, "recurrent_activation": str}
 KEYS: dict[str, dict[str, type]] = {
     "embedding": {"mask_zero": bool},
     "batch_normalization": {"epsilon": float},
     "layer_normalization": {"epsilon": float},
     "simple_rnn": CELL_KEYS,
-    **{kind: {**CELL_KEYS, "recurrent_activation": str} for kind in GATED},
+    "gru": {**GATED_KEYS, "reset_after": bool},
+    "lstm": GATED_KEYS,
     "bidirectional": {"cell": dict},
     "conv1d": {"units": int, "kernel_size": int, "activation": str},
     "parallel": {"layers": list},
@@ -39,7 +41,7 @@ KEYS: dict[str, dict[str, type]] = {
 }
 # What a layer without the key is: all were before there was a choice, and an older distrnn can read it.
 DEFAULTS: dict[str, Spec] = {
-    "gru": {"recurrent_activation": "sigmoid"},
+    "gru": {"recurrent_activation": "sigmoid", "reset_after": True},
     "lstm": {"activation": "tanh", "recurrent_activation": "sigmoid"},
 }
 MAX_SIZES = {"units": 1 << 20, "kernel_size": 1 << 20, "steps": 1 << 20}

@@ -58,9 +58,8 @@ def list_versions(
     """The versions of a model, newest first."""
 
     def make(state: State) -> dict[str, Any]:
-        rows = documents.version_rows(state.registry, name, limit, before)
-        last = (min(state.registry.summary(name).head + 1, before or 10**10) - limit) if rows else 0
-        return {"versions": rows, "next_before": last if last > 1 else None}
+        shown = documents.stretch(state.registry.summary(name).head, limit, before)
+        return {"versions": documents.version_rows(state.registry, name, shown), "next_before": shown.older}
 
     return held(request, make)
 

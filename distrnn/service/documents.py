@@ -1,6 +1,7 @@
 """What the REST answers and the pages show: the registry's facts as plain documents."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from distrnn.errors import DataError, IntegrityError
@@ -32,20 +33,43 @@ def version_row(version: ModelVersion, tags: Mapping[str, str], aliases: Mapping
     return {"name": version.name, **VersionSummary.of(version, tags).to_json(), "aliases": holding}
 
 
-def version_rows(registry: Registry, name: str, limit: int, before: int | None = None) -> list[dict[str, Any]]:
-    """The live ones among the newest versions of a model.
+@dataclass(frozen=True)
+class Stretch:
+    """Numbers of versions that are shown together, from `newest` down to `oldest`; a deleted version counts as well.
+
+    Attributes:
+        newest: the highest; 0 where there are none.
+        oldest: the lowest; 1 more than `newest` where there are none.
+        older: what `before` is to be for those that follow; None: there are none.
+        newer: the same for those that went before.
+    """
+
+    newest: int
+    oldest: int
+    older: int | None
+    newer: int | None
+
+
+def stretch(head: int, limit: int, before: int | None = None) -> Stretch:
+    """The numbers of one page.
 
     Args:
-        registry: it.
-        name: the model.
-        limit: how many numbers to look at.
-        before: only those with smaller numbers.
+        head: the highest number in use.
+        limit: how many numbers a page has.
+        before: only smaller ones.
+    """
+    newest = head if before is None else min(head, before - 1)
+    oldest = max(newest - limit, 0) + 1
+    return Stretch(newest, oldest, oldest if oldest > 1 else None, min(newest + limit, head) + 1 if newest < head else None)
+
+
+def version_rows(registry: Registry, name: str, shown: Stretch) -> list[dict[str, Any]]:
+    """The live ones of a stretch of a model's versions, newest first.
+
     Raises:
         NotFoundError: there is no such model.
     """
-    head = registry.summary(name).head
-    log = VersionLog(registry.store, name)
-    newest = log.newest_first(limit, head if before is None else min(head, before - 1))
+    newest = VersionLog(registry.store, name).newest_first(shown.newest - shown.oldest + 1, shown.newest)
     aliases = registry.aliases(name)
     return [version_row(found, tags, aliases) for found, tags in with_tags(registry.store, newest)]
 

@@ -101,14 +101,16 @@ class Metrics:
             return self._shown
         began = time.perf_counter()
         names = [summary.name for summary in listing.summaries]
-        values, schedules = listed(listing), list[State]()
+        values, schedules, damaged = listed(listing), list[State](), list[DistrnnError]()
         parts: tuple[Callable[[], object], ...] = (
             lambda: self._add_figures(listing, values),
             lambda: self._add_stored(listing, values),
             lambda: self._decisions.look(names),
-            lambda: schedules.extend(Book(self._registry.store).states()),
+            lambda: schedules.extend(Book(self._registry.store).states(damaged.append)),
         )
-        errors = sum(map(_failed, parts))
+        errors = sum(map(_failed, parts)) + len(damaged)
+        for error in damaged:
+            log(error)
         took_s = listing.took_s + time.perf_counter() - began
         return Look(values, self._decisions.totals(), tuple(schedules), took_s, listing.at_s, errors)
 

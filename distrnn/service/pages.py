@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import parse_qs
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
@@ -42,12 +42,13 @@ def models_page(request: Request) -> Response:
 
 
 @router.get("/models/{name}")
-def model_page(request: Request, name: str) -> Response:
+def model_page(request: Request, name: str, before: Annotated[int | None, Query(ge=1, le=10**10)] = None) -> Response:
     """A model: versions, aliases, figures."""
 
     def make(state: State, url: str) -> bytes:
         summary = state.registry.summary(name)
-        rows = documents.version_rows(state.registry, name, VERSIONS_SHOWN)
+        stretch = documents.stretch(summary.head, VERSIONS_SHOWN, before)
+        rows = documents.version_rows(state.registry, name, stretch)
         shown = {
             "name": name,
             "url": url,
@@ -56,7 +57,7 @@ def model_page(request: Request, name: str) -> Response:
             "metrics": views.columns(rows),
             "charts": views.over_versions(rows),
             "aliases": [documents.alias(record) for record in read_aliases(state.registry.store, name)],
-            "shown": VERSIONS_SHOWN,
+            "stretch": stretch,
         }
         return render("model.html", shown)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from distrnn.training.model_facts import parameter_counts
+from distrnn.training.model_facts import trained_counts
 from distrnn.workflow.model_sections import ClassifierModel, EmbeddingModel, LanguageModel, Model
 
 BATCH = "B"
@@ -18,7 +18,7 @@ class Stage:
     """A layer.
 
     Attributes:
-        layer: its name, as in the published model.
+        layer: its name, as in the model that is trained.
         does: in words.
         output: the shape of what comes out; `B` stands for the rows of a batch.
         parameters: of it; None where it can have none.
@@ -44,7 +44,7 @@ def architecture(model: Model, vocabulary_size: int, classes: int = 2) -> list[S
         vocabulary_size: V.
         classes: C, of a classifier.
     """
-    counts = parameter_counts(model, vocabulary_size, classes)
+    counts = trained_counts(model, vocabulary_size, classes)
     if isinstance(model, EmbeddingModel):
         stages = _vectors(model, vocabulary_size)
     elif isinstance(model, LanguageModel):
@@ -55,10 +55,14 @@ def architecture(model: Model, vocabulary_size: int, classes: int = 2) -> list[S
 
 
 def _vectors(model: EmbeddingModel, vocabulary_size: int) -> Iterator[Stage]:
-    """As published: while training a second vector of each word, by which it is predicted, stands in the place of the sum."""
-    yield Stage("tokens", f"a word and {model.window} at most on each side", (BATCH, "any"))
-    yield from _embedding("none", vocabulary_size, (BATCH, "any", model.embedding_dim))
-    yield Stage("embedding_bias", "sum of the vectors of a text", (BATCH, model.embedding_dim))
+    """As trained; what is published has the vectors of `embedding` alone."""
+    around, random = 2 * model.window, model.negatives
+    read, compared = ((), around + random) if model.type == "skip-gram" else ((around,), 1 + random)
+    yield Stage("tokens", f"a word, {around} at most around it, {random} random ones", (BATCH, 1 + around + random))
+    yield from _embedding("none", vocabulary_size, (BATCH, *read, model.embedding_dim))
+    does = f"another for each of {vocabulary_size:,} ids, for when it is predicted; not published"
+    yield Stage("predicted", does, (BATCH, compared, model.embedding_dim), beside=True)
+    yield Stage("output", "products of both", (BATCH, compared))
 
 
 def _language(model: LanguageModel, vocabulary_size: int) -> Iterator[Stage]:

@@ -24,15 +24,22 @@ def export(model: keras.Model, folder: Path, *, window: int | None = None) -> No
     Args:
         model: giving probabilities.
         folder: exists.
-        window: of a language model that learned from windows by themselves, the tokens of one; the NumPy form is then given no more.
+        window: of a language model that learned from windows by themselves, the tokens of one. The NumPy form then gives what follows from
+            the last so many tokens at every place; the Keras form reads the last so many alone, and gives what follows from those.
     Raises:
         TypeError: the NumPy form has no such layer.
     """
     write_numpy(model, folder, window=window)
     (folder / KERAS_FORM).mkdir()
     archive = folder / KERAS_FORM / "model.keras"
-    model.save(archive)
+    (model if window is None else _of_last_tokens(model, window)).save(archive)
     make_reproducible(archive)
+
+
+def _of_last_tokens(model: keras.Model, window: int) -> keras.Model:
+    """The model behind a cut: int32 [B, T] -> float32 [B, W, V], or [B, T, V] of fewer tokens than W."""
+    tokens = keras.Input(batch_shape=model.input_shape, dtype="int32", name="tokens")
+    return keras.Model(tokens, model(tokens[:, -window:]), name=model.name)
 
 
 def write_numpy(model: keras.Model, folder: Path, *, window: int | None = None) -> None:

@@ -44,6 +44,13 @@ def parameter_counts(model: Model, vocabulary_size: int, classes: int = 2) -> di
     return {**counts, "output": (features + 1) * outputs}
 
 
+def trained_counts(model: Model, vocabulary_size: int, classes: int = 2) -> dict[str, int]:
+    """Parameters of each layer while it is trained: those of what is published, but for vectors of words, which have a second one each."""
+    if isinstance(model, EmbeddingModel):
+        return dict.fromkeys(("embedding", "predicted"), vocabulary_size * model.embedding_dim)
+    return parameter_counts(model, vocabulary_size, classes)
+
+
 def _language(model: LanguageModel, vocabulary_size: int) -> dict[str, int]:
     """Of a model as it is published; a one-hot token is a row of an identity matrix."""
     features, layers, width = model.embedding_dim or vocabulary_size, model.layers or 1, model.units
@@ -100,12 +107,17 @@ def cell_parameters(kind: str, features: int, units: int) -> int:
     return GATES[kind] * units * (features + units + (2 if kind == "gru" else 1))
 
 
+def is_recurrent(model: Model) -> bool:
+    """Whether it has a recurrent layer, which is what cuDNN's fused kernels are for."""
+    return not isinstance(model, EmbeddingModel) and (isinstance(model, LanguageModel) or model.is_recurrent)
+
+
 def cudnn_obstacles(model: Model) -> list[str]:
     """The settings that keep cuDNN's fused kernels from being used on a GPU; empty when they can be, or where nothing is recurrent.
 
     Source: the conditions in Keras' documentation of LSTM and GRU; its SimpleRNN has no such kernel.
     """
-    if isinstance(model, EmbeddingModel) or (isinstance(model, ClassifierModel) and not model.is_recurrent):
+    if isinstance(model, EmbeddingModel) or not is_recurrent(model):
         return []
     if model.type in ("simple-rnn", "dense"):
         return [f"model.type {model.type} has no fused kernel"]

@@ -103,9 +103,11 @@ def _describe_cell(layer: keras.layers.RNN) -> Spec:
     kind = next(name for name, cell in CELLS.items() if isinstance(layer, cell))
     spec = {"type": kind, "units": layer.units, "return_sequences": layer.return_sequences, "stateful": layer.stateful}
     gates = RECURRENT_ACTIVATIONS.get(getattr(layer, "recurrent_activation", keras.activations.sigmoid))
-    if gates is None or not getattr(layer, "reset_after", True):
+    if gates is None:
         raise TypeError(f"no NumPy form for the layer {type(layer).__name__}")
-    # An older distrnn reads an lstm of tanh with sigmoid gates, and knows no such keys.
+    # An older distrnn reads an lstm of tanh with sigmoid gates and a gru that resets behind the product, and knows no such keys.
+    if not getattr(layer, "reset_after", True):
+        spec["reset_after"] = False
     if (kind, layer.activation) != ("lstm", keras.activations.tanh):
         spec["activation"] = layer.activation.__name__
     return spec if gates == "sigmoid" else {**spec, "activation": layer.activation.__name__, "recurrent_activation": gates}

@@ -15,7 +15,7 @@ _CRON = re.compile(rf"\s*{_FIELD}(\s+{_FIELD}){{4}}\s*")
 def problems(workflow: Workflow) -> Iterator[Problem]:
     """Every rule of the two sections that `workflow` breaks."""
     if (schedule := workflow.schedule) is not None:
-        if not _CRON.fullmatch(schedule.cron):
+        if not is_crontab(schedule.cron):
             yield Problem("schedule.cron", "five fields of a crontab, for instance 0 3 * * 1", show(schedule.cron))
         if schedule.timezone != "UTC" and not _is_zone(schedule.timezone):
             yield Problem("schedule.timezone", "the IANA name of a time zone, for instance Europe/Berlin", show(schedule.timezone))
@@ -27,6 +27,11 @@ def problems(workflow: Workflow) -> Iterator[Problem]:
         if notify.url is not None and not _is_url(notify.url):
             received = "one with a password" if "@" in notify.url else show(notify.url)
             yield Problem("notify.url", "an http:// or https:// URL without a password", received)
+
+
+def is_crontab(text: str) -> bool:
+    """Whether a text has the five fields of a crontab; whether they ever come true, the scheduler finds out."""
+    return bool(_CRON.fullmatch(text))
 
 
 def _is_zone(name: str) -> bool:

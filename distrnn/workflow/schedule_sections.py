@@ -6,7 +6,7 @@ from pydantic import Field
 
 from distrnn.workflow.section import Section
 
-Outcome = Literal["promoted", "refused", "finished", "skipped", "failed"]
+Outcome = Literal["promoted", "refused", "finished", "skipped", "failed", "abandoned"]
 
 
 class Retries(Section):
@@ -35,5 +35,5 @@ class Notify(Section):
 
     url: str | None = Field(None, description="http(s):// URL to post to; default DISTRNN_WEBHOOK_URL.")
     outcomes: Annotated[list[Outcome], Field(min_length=1)] = Field(
-        ["promoted", "refused", "finished", "failed"], description="Which outcomes are told of."
+        ["promoted", "refused", "finished", "failed", "abandoned"], description="Which outcomes are told of."
     )

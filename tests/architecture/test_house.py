@@ -1,5 +1,6 @@
 """What the documents promise about the house is so: Makefile, pins, workflows and their schema, the size of files."""
 
+import itertools
 import json
 import re
 import subprocess
@@ -84,11 +85,24 @@ def test_workflows_hold_for_the_schema_too(repo_root):
 
 
 @pytest.mark.parametrize("key", ["padding", "truncating", "mask_zero"])
-def test_workflows_of_reviews_say_what_becomes_of_short_and_long_ones(repo_root, key):
-    models = {file.name: yaml.safe_load(file.read_text())["model"] for file in (repo_root / "workflows").glob("imdb-*.yaml")}
+def test_workflows_of_classifiers_say_what_becomes_of_short_and_long_documents(repo_root, key):
+    models = {file.name: yaml.safe_load(file.read_text())["model"] for file in workflows(repo_root)}
     classifiers = {name: model for name, model in models.items() if model.get("task", "classifier") == "classifier"}
-    assert len(classifiers) > 15
+    assert {"quickstart-reviews.yaml", "topics-csv.yaml", "imdb-lstm.yaml"} < set(classifiers)
     assert [name for name, model in classifiers.items() if key not in model] == []
+
+
+def test_headers_of_workflows_say_how_to_run_them_on_what_and_what_comes_out(repo_root):
+    """A published figure and ours; what is retrained on a schedule, and what is no lesson, says what to expect instead."""
+    missing = {}
+    for file in workflows(repo_root):
+        header = "\n".join(itertools.takewhile(lambda line: line.startswith("#"), file.read_text(encoding="utf-8").splitlines()))
+        is_lesson = file.name.startswith(("imdb-", "nietzsche-")) and not file.stem.endswith("-weekly")
+        wanted = ["Hardware:", *(["Published:", "Ours:"] if is_lesson else ["Expect:"])]
+        missing[file.name] = [word for word in wanted if word not in header]
+        if not re.search(rf"^#   distrnn (run|sweep|schedule run) workflows/{file.name}( |$)", header, flags=re.MULTILINE):
+            missing[file.name].append("command")
+    assert {name: words for name, words in missing.items() if words} == {}
 
 
 def test_schema_refuses_a_misspelt_key():

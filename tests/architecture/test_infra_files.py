@@ -12,6 +12,7 @@ import yaml
 from command_lines import parse
 from distrnn.workflow import load_workflow
 from infra_schemas import complaints, schema_of
+from pod_rules import every, pods, violations
 
 REPO = Path(__file__).resolve().parents[2]
 MANIFESTS = sorted((REPO / "infra/kubernetes").glob("*.yaml"))
@@ -24,30 +25,6 @@ SECRET_NAMES = re.compile(r"(?i)(secret|password|token|_key)$")
 
 def documents(file):
     return [found for found in yaml.safe_load_all(file.read_text(encoding="utf-8")) if found]
-
-
-def every(found, path=()):
-    """Each value of a document with the path to it."""
-    if isinstance(found, dict):
-        for key, value in found.items():
-            yield from every(value, (*path, key))
-    elif isinstance(found, list):
-        for number, value in enumerate(found):
-            yield from every(value, (*path, number))
-    else:
-        yield path, found
-
-
-def pods(found):
-    """The specs of pods in a document."""
-    if isinstance(found, dict):
-        if "containers" in found:
-            yield found
-        for value in found.values():
-            yield from pods(value)
-    elif isinstance(found, list):
-        for value in found:
-            yield from pods(value)
 
 
 def commands():
@@ -100,14 +77,28 @@ def test_kinds_that_are_promised_are_there():
 
 
 @pytest.mark.parametrize("file", MANIFESTS, ids=lambda file: file.name)
-def test_containers_are_nobody_in_particular(file):
-    for manifest in documents(file):
-        for pod in pods(manifest):
-            assert pod["securityContext"]["runAsNonRoot"] is True
-            for container in pod["containers"]:
-                assert container["securityContext"]["allowPrivilegeEscalation"] is False
-                assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
-                assert container["resources"]["limits"]["memory"]
+def test_pods_hold_to_the_rules(file):
+    assert [said for manifest in documents(file) for said in violations(manifest)] == []
+
+
+def test_a_pod_that_holds_to_no_rule_is_noticed():
+    cluster = documents(REPO / "infra/kubernetes/rayjob-imdb.yaml")[0]
+    del cluster["spec"]["rayClusterSpec"]["authOptions"], cluster["spec"]["submitterPodTemplate"]
+    (group,) = cluster["spec"]["rayClusterSpec"]["workerGroupSpecs"]
+    limits = {"nvidia.com/gpu": 1}
+    group["template"]["spec"] = {
+        "initContainers": [{"name": "first"}],
+        "containers": [{"name": "ray-worker", "resources": {"limits": limits}}],
+    }
+    careless = ["may gain privileges", "has capabilities", "no limit of its memory", "asks for nothing"]
+    expected = [f"first: {said}" for said in careless] + [f"ray-worker: {said}" for said in careless]
+    expected += [
+        "ray-worker: asks for GPUs and tolerates no node that has them",
+        "ray-worker: may be root",
+        "ray-worker: no seccompProfile",
+    ]
+    expected += ["ray-worker: no memory at /dev/shm", "ray-worker: no port named metrics"]
+    assert violations(cluster) == [*expected, "the Ray cluster asks for no token", "KubeRay's own submitter has no rules"]
 
 
 def test_service_has_probes_and_a_root_that_cannot_be_written():

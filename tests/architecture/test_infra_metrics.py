@@ -1,14 +1,22 @@
 """Alerts and dashboards name only what there is: metrics, labels, headings of the handbook; and dashboards fit together."""
 
 import re
+from typing import get_args
 
 import pytest
 import yaml
 
-from promql import asked, dashboards, known_metrics, labels_in, metrics_in, rules
+from distrnn.service.guard import outcome
+from distrnn.workflow.schedule_sections import Outcome
+from promql import asked, asked_of, dashboards, known_metrics, labels_in, metrics_in, rules
 
 TARGET_LABELS = {"instance", "job"}
 GRAFANA_COLUMNS = 24
+OUTCOMES = {
+    "distrnn_workflow_runs_total": set(get_args(Outcome)),
+    "workflow_outcome:distrnn_workflow_runs:max": set(get_args(Outcome)),
+    "distrnn_registry_operations_total": {outcome(status) for status in range(100, 600)},
+}
 
 
 def alerts(repo_root):
@@ -30,6 +38,18 @@ def test_words_of_an_expression(expression, metrics, labels):
     assert (metrics_in(expression), labels_in(expression)) == (metrics, labels)
 
 
+@pytest.mark.parametrize(
+    ("expression", "values"),
+    [
+        ('a{outcome="x"} + a', [("a", {"x"})]),
+        ('a{b="c",outcome=~"x|y"} / b{outcome!="z"}', [("a", {"x", "y"}), ("b", {"z"})]),
+        ('a{other_outcome="x",b="outcome"}', []),
+    ],
+)
+def test_values_that_an_expression_asks_for(expression, values):
+    assert list(asked_of(expression, "outcome")) == values
+
+
 def check(root, expression):
     """Assert that an expression is about metrics that exist and labels that one of them has."""
     known, named = known_metrics(root), metrics_in(expression)
@@ -41,6 +61,23 @@ def check(root, expression):
 def test_alerts_name_only_metrics_and_labels_that_exist(repo_root):
     for rule in rules(repo_root, "alerts.yml"):
         check(repo_root, rule["expr"])
+
+
+def test_rules_and_their_tests_ask_only_for_outcomes_that_are_exported(repo_root):
+    seen = set()
+    for file in (repo_root / "infra/prometheus").glob("*.yml"):
+        text = re.sub(r"#.*", "", file.read_text(encoding="utf-8"))
+        for metric, values in asked_of(text, "outcome"):
+            assert values <= OUTCOMES[metric], (file.name, metric)
+            seen |= {(metric, value) for value in values}
+    assert ("workflow_outcome:distrnn_workflow_runs:max", "abandoned") in seen
+
+
+def test_dashboards_ask_only_for_outcomes_that_are_exported(repo_root):
+    for board in dashboards(repo_root).values():
+        for title, expression in asked(board):
+            for metric, values in asked_of(expression, "outcome"):
+                assert values <= OUTCOMES[metric], title
 
 
 def test_alerts_say_what_it_is_and_where_the_help_is(repo_root):

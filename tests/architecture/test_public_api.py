@@ -41,7 +41,7 @@ def test_version_is_the_packages(repo_root):
 @pytest.mark.parametrize(
     ("method", "signature"),
     [
-        ("publish", "(name, folder, *, metadata)"),
+        ("publish", "(name, folder, *, metadata, before_commit=None)"),
         ("resolve", "(ref, *, offline=False)"),
         ("pull", "(ref, dest=None, *, form='numpy', offline=False, require_signature=None)"),
         ("versions", "(name)"),

@@ -1,5 +1,6 @@
 """A language model of unlabelled documents becomes a classifier of labelled ones, by the command line."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,10 @@ import pytest
 
 from distrnn.client import load_model
 from distrnn.data.sources import synthetic
+from distrnn.embeddings import ModelVectors
+from distrnn.evaluation.embedding_figures import WORDS_DRAWN
+from distrnn.evaluation.projection import plane
+from distrnn.evaluation.wording import percent
 from distrnn.registry import Registry
 from distrnn.runtime.assemble import load_weights
 from fixtures_client import result_of
@@ -119,12 +124,16 @@ def test_a_model_that_is_not_there_is_missed_before_anything_is_prepared(run: Ca
     assert "nobody" in json.loads(done.stdout)["message"]
 
 
+@pytest.fixture(scope="module")
+def words(run: Callable[..., Any]) -> dict[str, Any]:
+    return result_of(run("words"))
+
+
 def test_vectors_of_words_are_asked_and_a_classifier_begins_with_them(
-    run: Callable[..., Any], folder: Path, distrnn_command: Callable[..., Any]
+    words: dict[str, Any], run: Callable[..., Any], folder: Path, distrnn_command: Callable[..., Any]
 ) -> None:
-    made = result_of(run("words"))
-    assert (made["task"], made["metrics"]) == ("embedding", None)
-    assert made["train_metrics"]["loss"] < 6 * np.log(2)
+    assert (words["task"], words["metrics"]) == ("embedding", None)
+    assert words["train_metrics"]["loss"] < 6 * np.log(2)
     home = {"DISTRNN_HOME": str(folder / "home")}
     found = result_of(distrnn_command("neighbors", "words", "film", "--json", env=home))
     assert len(found["neighbors"]) == 10
@@ -133,6 +142,37 @@ def test_vectors_of_words_are_asked_and_a_classifier_begins_with_them(
     result_of(run("classifier", "--set", "model.weights_from=words", "--set", "name=begun", "--set", "register.name=begun"))
     manifest = json.loads((folder / "home/registry/begun/versions/0000000001.json").read_text())
     assert manifest["metadata"]["lineage"]["weights_from"]["name"] == "words"
+
+
+def test_the_report_of_word_vectors_draws_them(words: dict[str, Any], folder: Path) -> None:
+    page = Path(words["report"]).read_text(encoding="utf-8")
+    matrix = ModelVectors(load_model("words", Registry(folder / "home" / "registry"))).most_frequent(WORDS_DRAWN)[1]
+    assert "<figcaption>Most frequent words</figcaption>" in page
+    assert (
+        f'aria-label="The vectors of the {len(matrix)} most frequent words in the plane in which they differ most, which shows '
+        f"{percent(plane(matrix).share)} of their variance. Named: "
+    ) in page
+
+
+def test_a_classifier_is_trained_on_the_file_that_vectors_are_exported_to(
+    words: dict[str, Any], run: Callable[..., Any], folder: Path, distrnn_command: Callable[..., Any]
+) -> None:
+    """Its learning rate moves nothing, so what is published is what the file said."""
+    home = {"DISTRNN_HOME": str(folder / "home")}
+    result_of(distrnn_command("convert", "words", "--to", "word2vec", "--dest", str(folder / "exported"), "--json", env=home))
+    changes = (
+        "name=pretrained",
+        "register.name=pretrained",
+        "model.weights_from=null",
+        f"model.pretrained.path={folder}/exported/vectors.txt",
+    )
+    result_of(run("classifier", *(word for change in changes for word in ("--set", change))))
+    registry = Registry(folder / "home" / "registry")
+    theirs, ours = (ModelVectors(load_model(name, registry)).find(["film", "the", "good"]) for name in ("words", "pretrained"))
+    assert set(theirs) == set(ours) == {"film", "the", "good"}
+    assert all(np.allclose(ours[word], theirs[word], atol=1e-6) for word in ours)
+    manifest = json.loads((folder / "home/registry/pretrained/versions/0000000001.json").read_text())
+    assert manifest["metadata"]["lineage"]["vectors"] == hashlib.sha256((folder / "exported/vectors.txt").read_bytes()).hexdigest()
 
 
 def test_a_language_model_goes_on_from_another_of_other_words(encoder: dict[str, Any], run: Callable[..., Any], folder: Path) -> None:

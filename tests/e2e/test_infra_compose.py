@@ -1,14 +1,16 @@
-"""The compose file's commands as processes of one machine: store, bucket, registry service, scheduler, and Prometheus beside them."""
+"""The compose file's commands as processes of one machine: store, bucket, Ray, registry service, scheduler, and Prometheus beside them."""
 
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ import pytest
 import yaml
 
 from fixtures_operating import Prometheus, fetched
+from fixtures_processes import environment as environment_of
+from fixtures_processes import processes
 from fixtures_s3 import free_ports
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -28,7 +32,9 @@ GIVEN = {
     "GRAFANA_PASSWORD": "unused",
     "REVIEWS": "s3://distrnn/data/imdb",
 }
-PORTS = ("7480", "8080", "9108", "17301")
+WORKER_METRICS = "8090 of ray-worker"
+PORTS = ("7480", "8080", "9108", "17301", "8265", "6379", "8090", WORKER_METRICS)
+RAY_OWN = {"head": ("--ray-client-server-port", "--dashboard-agent-listen-port"), "worker": ("--dashboard-agent-listen-port",)}
 CEPH = ("ceph", "ceph-mon", "ceph-osd", "radosgw", "radosgw-admin", "monmaptool")
 PATIENCE_S = 240.0
 _VARIABLE = re.compile(r"\$\{(\w+)(?::([?-])([^}]*))?\}")
@@ -51,15 +57,20 @@ class Stack:
 
     repo_root: Path
     folder: Path
+    temporary: Path
     ports: dict[str, str]
     running: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
 
-    def local(self, text: str) -> str:
-        """The same on this machine: names of containers, the image's workflows, ports."""
+    def local(self, text: str, name: str = "") -> str:
+        """The same on this machine: names of containers, the image's workflows, ports; a second service's port of one number is another."""
         text = filled(str(text)).replace("/opt/distrnn/workflows", str(self.repo_root / "workflows"))
         text = text.replace("0.0.0.0", "127.0.0.1")  # noqa: S104
-        text = re.sub(r"//(store|registry|ray-head)\b", "//127.0.0.1", text)
-        return re.sub(r"\b(\d{4,5})\b", lambda match: self.ports.get(match[1], match[1]), text)
+        text = re.sub(r"(//|--address=)(store|registry|ray-head)\b", r"\g<1>127.0.0.1", text)
+        return re.sub(r"\b(\d{4,5})\b", lambda match: self.port(match[1], name), text)
+
+    def port(self, number: str, name: str = "") -> str:
+        """Which port of this machine stands for one of the compose file."""
+        return self.ports.get(f"{number} of {name}", self.ports.get(number, number))
 
     def service(self, name: str) -> dict[str, Any]:
         """What the compose file says of a service."""
@@ -78,10 +89,15 @@ class Stack:
             self.running[name] = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
 
     def stop(self, name: str) -> int:
-        """SIGTERM, as `docker stop` sends it."""
+        """SIGTERM, as `docker stop` sends it; what a container would have held and takes down with it is then killed."""
         process = self.running.pop(name)
         process.terminate()
-        return process.wait(60)
+        code = process.wait(60)
+        mark = f"DISTRNN_HOME={self.folder / name}\0".encode()
+        for pid in [pid for pid in processes() if mark in environment_of(pid)]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return code
 
     def stop_all(self) -> None:
         """What still runs at the end, the newest first."""
@@ -113,11 +129,23 @@ class Stack:
         self.start("store", ["bash", str(self.repo_root / "infra/store/start.sh")], {**self.environment("store"), **own})
         self.wait("store", lambda: "the store answers at" in self.said("store"))
 
-    def run(self, *words: str) -> Any:
-        """`distrnn … --json` where the registry service is."""
+    def start_ray(self, role: str) -> None:
+        """A node's command, and the ports and the folder that it would have to itself in its container."""
+        name = f"ray-{role}"
+        command = [self.local(word, name) for word in self.service(name)["command"]]
+        own = dict(zip(RAY_OWN[role], map(str, free_ports(len(RAY_OWN[role]))), strict=True))
+        own |= {"--port": self.ports["6379"]} if role == "head" else {}
+        own |= {"--node-ip-address": "127.0.0.1", "--temp-dir": str(self.temporary / role)}
+        program = str(Path(sys.executable).with_name("ray"))
+        alone = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_raylet_start_wait_time_s": "90"}
+        self.start(name, [program, *command[1:], *(f"{key}={value}" for key, value in own.items())], {**self.environment(name), **alone})
+        self.wait(name, lambda: "Ray runtime started" in self.said(name))
+
+    def run(self, *words: str, where: str = "registry", **changes: str) -> Any:
+        """`distrnn … --json` in the environment of a service, perhaps with something in it changed."""
         done = subprocess.run(
             [sys.executable, "-m", "distrnn", *words, "--json"],
-            env=self.environment("registry"),
+            env={**self.environment(where), **changes},
             capture_output=True,
             text=True,
             check=False,
@@ -127,12 +155,13 @@ class Stack:
 
 @pytest.fixture(scope="module")
 def stack(repo_root: Path, tmp_path_factory: pytest.TempPathFactory, require_server: Callable[..., None]) -> Iterator[Stack]:
-    """Store, bucket, registry service and scheduler, started in the order of the compose file."""
+    """Store, bucket, Ray, registry service and scheduler, started in the order in which the compose file lets them wait."""
     require_server(not [program for program in CEPH if shutil.which(program) is None], "Ceph RGW")
     folder = tmp_path_factory.mktemp("compose")
     ports = free_ports(len(PORTS))
-    made = Stack(repo_root, folder, dict(zip(PORTS, map(str, ports), strict=True)))
     with ExitStack() as cleanup:
+        temporary = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True)))
+        made = Stack(repo_root, folder, temporary, dict(zip(PORTS, map(str, ports), strict=True)))
         cleanup.callback(made.stop_all)
         made.start_store()
         for _ in range(2):  # the second time it is there
@@ -141,6 +170,8 @@ def stack(repo_root: Path, tmp_path_factory: pytest.TempPathFactory, require_ser
                 [sys.executable, *command[1:]], env=made.environment("bucket"), capture_output=True, text=True, check=False
             )
             assert done.returncode == 0, done.stderr
+        for role in ("head", "worker"):
+            made.start_ray(role)
         for name in ("registry", "scheduler"):
             command = [made.local(word) for word in made.service(name)["command"]]
             made.start(name, [sys.executable, "-m", *command], made.environment(name))
@@ -149,7 +180,7 @@ def stack(repo_root: Path, tmp_path_factory: pytest.TempPathFactory, require_ser
         yield made
 
 
-@pytest.mark.parametrize("name", ["registry", "scheduler"])
+@pytest.mark.parametrize("name", ["registry", "scheduler", "ray-head"])
 def test_health_checks_succeed(stack: Stack, name: str) -> None:
     test = [stack.local(word) for word in stack.service(name)["healthcheck"]["test"][1:]]
     stack.wait(name, lambda: not subprocess.run([sys.executable, *test[1:]], env=stack.environment(name), capture_output=True).returncode)
@@ -166,14 +197,45 @@ def test_scheduler_schedules_what_the_file_says_and_tells_the_registry(stack: St
     assert (found["workflow"], found["cron"], found["timezone"]) == ("imdb-lstm-weekly", "0 3 * * 1", "Europe/Berlin")
 
 
-def test_prometheus_has_both(stack: Stack, require_server: Callable[..., None], tmp_path: Path) -> None:
+def test_scheduler_may_speak_to_the_cluster_and_who_has_another_token_may_not(stack: Stack) -> None:
+    words = ("jobs", "list", "--address", stack.local("http://ray-head:8265"))
+    assert stack.run(*words, where="scheduler") == []
+    assert stack.run(*words, where="scheduler", RAY_AUTH_TOKEN="another")["error"] == "Access"
+
+
+def test_every_node_reaches_the_store(stack: Stack) -> None:
+    found = stack.run("doctor", "--address", stack.local("http://ray-head:8265"), "--installed", where="scheduler")
+    assert [node["problems"] for node in found["nodes"]] == [[], []]
+
+
+def static(job: dict[str, Any], stack: Stack) -> dict[str, Any]:
+    """A job whose containers Docker's DNS finds, with their ports on this machine; other jobs as they are."""
+    if "dns_sd_configs" not in job:
+        return job
+    (asked,) = job["dns_sd_configs"]
+    targets = [f"127.0.0.1:{stack.port(str(asked['port']), name)}" for name in asked["names"]]
+    return {**{key: value for key, value in job.items() if key != "dns_sd_configs"}, "static_configs": [{"targets": targets}]}
+
+
+@pytest.mark.parametrize(
+    ("file", "nodes"), [("prometheus.yml", ["8090"]), ("compose.yml", ["8090", WORKER_METRICS])], ids=["prometheus.yml", "compose.yml"]
+)
+def test_prometheus_has_all(stack: Stack, require_server: Callable[..., None], tmp_path: Path, file: str, nodes: list[str]) -> None:
     require_server(shutil.which("prometheus") is not None, "prometheus")
     infra = stack.repo_root / "infra/prometheus"
-    configuration = yaml.safe_load(stack.local((infra / "prometheus.yml").read_text()))
+    configuration = yaml.safe_load((infra / file).read_text())
+    configuration["scrape_configs"] = [static(job, stack) for job in configuration["scrape_configs"]]
+    configuration = yaml.safe_load(stack.local(yaml.safe_dump(configuration).replace("registry:8080", "127.0.0.1:8080")))
+    expected = {"distrnn-registry": ["8080"], "distrnn-schedule": ["9108"], "ray": nodes}
     with Prometheus(tmp_path, configuration, infra) as prometheus:
         prometheus.wait(lambda: prometheus.query("distrnn_registry_models"))
-        for job in ("distrnn-registry", "distrnn-schedule"):
-            prometheus.wait(lambda job=job: [value for _, value in prometheus.query(f'up{{job="{job}"}}')] == [1.0])
+        for job, ports in expected.items():
+            targets = {f"127.0.0.1:{stack.ports[port]}": 1.0 for port in ports}
+            prometheus.wait(
+                lambda job=job, targets=targets: (
+                    targets == {labels["instance"]: value for labels, value in prometheus.query(f'up{{job="{job}"}}')}
+                )
+            )
         groups = json.loads(fetched(f"{prometheus.url}/api/v1/rules"))["data"]["groups"]
     wrong = [rule["name"] for group in groups for rule in group["rules"] if rule["health"] == "err"]
     assert (len(groups), wrong) == (4, [])

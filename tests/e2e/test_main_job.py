@@ -105,6 +105,15 @@ def test_the_version_carries_the_curves_of_its_run(
     assert shown["metadata"]["history"] == classifier.document["history"]
 
 
+def test_the_report_draws_the_words_that_were_learned(classifier: Finished, distrnn_command: Callable[..., Any], tmp_path: Path) -> None:
+    asked = ("runs", "report", classifier.document["run_id"], "--dest", str(tmp_path / "report.html"), "--json")
+    result_of(distrnn_command(*asked, env=classifier.place.env))
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<h2>Vectors of words</h2>" in page
+    assert "<figcaption>Most frequent words</figcaption>" in page
+    assert 'aria-label="The vectors of the 300 most frequent words in the plane in which they differ most, which shows ' in page
+
+
 def test_a_stranger_gets_the_figures_that_the_run_reported(
     classifier: Finished, fresh: dict[str, str], client: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:

@@ -112,18 +112,31 @@ def test_a_language_model_writes(window, running):
     assert len(window.script("document.querySelector('.written').textContent")) == 5 + 30
 
 
-def test_the_keyboard_alone_is_enough(window, running):
-    open_page(window, running, "/models/reviews/v1")
+def test_the_keyboard_alone_leads_to_a_version_and_judges_a_text(window, running):
+    open_page(window, running, "/")
     window.press("tab")
     assert "Skip to the content" in window.focused()
-    for _ in range(12):
-        window.press("tab")
-        if "<textarea" in window.focused():
-            break
+    window.tab_to('href="/models/reviews"')
+    window.follow(None, "enter")
+    window.tab_to('href="/models/reviews/v1"')
+    window.follow(None, "enter")
+    assert urlsplit(window.url).path == "/models/reviews/v1"
+    window.tab_to("<textarea")
     window.press(*"bad", "tab")
     window.follow(None, "enter")
     assert window.text(".answer strong") in ("negative", "positive")
     assert window.script("document.querySelector('textarea').value") == "bad"
+
+
+def test_the_keyboard_alone_compares_two_versions(window, running):
+    open_page(window, running, "/models/reviews")
+    window.tab_to('name="left"')
+    assert 'value="reviews@v2"' in window.focused()
+    window.press("down")
+    assert 'value="reviews@v1"' in window.focused()
+    window.tab_to("<button")
+    window.follow(None, "enter")
+    assert parse_qs(urlsplit(window.url).query) == {"left": ["reviews@v1"], "right": ["reviews@v3"]}
 
 
 def test_a_file_is_downloaded_whole(browser, running, foreign_models, tmp_path):

@@ -1,17 +1,23 @@
 """What is submitted and under which name, what Ray's words for a job mean, and what nodes that lack something are told of."""
 
+import json
 import socket
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 from ray.job_submission import JobDetails
+from typer.testing import Result
 
+import distrnn
 from distrnn.cluster import submission
 from distrnn.cluster.commits import COMMIT
 from distrnn.cluster.jobs import Job, Jobs, error_in, of_details, status_of
-from distrnn.cluster.nodes import check_nodes, differences, document_in
+from distrnn.cluster.nodes import NEEDED, check_nodes, check_nodes_from_outside, differences, document_in
+from distrnn.cluster.same_version import VERSION, check_version
 from distrnn.cluster.submission import load_request, submission_id, submit
 from distrnn.errors import ConflictError, NotFoundError, StorageError, UsageError, WorkflowError
 from distrnn.registry.fences import FENCE
@@ -89,10 +95,70 @@ def test_nothing_of_this_machines_credentials_travels(workflow: str, monkeypatch
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hidden-secret")
     monkeypatch.setenv("DISTRNN_WEBHOOK_SECRET", "hidden-secret")
     cluster = FakeCluster()
-    submit(cluster, request(workflow, installed=True), run_id="mine")  # type: ignore[arg-type]
+    settings = [
+        "train.epochs=2",
+        "notify.url=https://hook.test/?token=hidden-secret",
+        "schedule.jitter_s=60",
+        "sweep.grid={model.units: [1, 2]}",
+    ]
+    job, _ = submit(cluster, request(workflow, *settings, installed=True), run_id="mine")  # type: ignore[arg-type]
     assert "hidden-secret" not in repr(cluster.submitted) + cluster.text
-    assert set(cluster.submitted["mine.1"]["runtime_env"]["env_vars"]) - {COMMIT} == {"RAY_JOB_STOP_WAIT_TIME_S", "DISTRNN_RESUME"}
+    assert set(cluster.submitted["mine.1"]["runtime_env"]["env_vars"]) - {COMMIT} == {
+        "RAY_JOB_STOP_WAIT_TIME_S",
+        "DISTRNN_RESUME",
+        "DISTRNN_VERSION",
+    }
     assert "py_modules" not in cluster.submitted["mine.1"]["runtime_env"]
+    assert job.resume == (
+        f"distrnn submit {workflow} --address http://head:8265 --set train.epochs=2 --registry s3://bucket/registry --installed "
+        "--resume mine"
+    )
+
+
+def test_a_section_that_stays_here_stays_as_a_whole(workflow: str) -> None:
+    cluster = FakeCluster()
+    settings = ["notify={url: 'https://hook.test/?token=hidden-secret'}", "register.name=other"]
+    job, _ = submit(cluster, request(workflow, *settings), run_id="mine")  # type: ignore[arg-type]
+    assert "hidden-secret" not in repr(cluster.submitted) + cluster.text
+    assert "--set register.name=other --registry" in job.resume
+
+
+def test_cpus_for_the_driving_process_are_reserved_and_kept_when_the_run_goes_on(
+    workflow: str, cli: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = FakeCluster()
+    monkeypatch.setattr("distrnn.cli.submit.open_jobs", lambda address: cluster)
+    where = ("--address", cluster.address, "--registry", "s3://bucket/registry")
+    done = cli("submit", workflow, *where, "--entrypoint-cpus", "0.5", "--run-id", "mine", "--json")
+    assert cluster.submitted["mine.1"]["entrypoint_num_cpus"] == 0.5
+    assert json.loads(done.stdout)["resume"] == (
+        f"distrnn submit {workflow} --address http://head:8265 --registry s3://bucket/registry --entrypoint-cpus 0.5 --resume mine"
+    )
+
+
+def test_a_run_that_names_an_installed_version_says_which(workflow: str) -> None:
+    sent, named = FakeCluster(), FakeCluster()
+    submit(sent, request(workflow), run_id="mine")  # type: ignore[arg-type]
+    submit(named, request(workflow, installed=True), run_id="mine")  # type: ignore[arg-type]
+    assert VERSION not in sent.submitted["mine.1"]["runtime_env"]["env_vars"]
+    assert named.submitted["mine.1"]["runtime_env"]["env_vars"][VERSION] == distrnn.__version__
+
+
+def test_a_job_whose_cluster_has_another_version_is_refused_before_the_workflow_is_read(
+    cli: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VERSION, "9.0.0")
+    done = cli("run", "written-by-9.0.0.yaml", "--address", "auto", "--run-id", "mine")
+    assert (done.exit_code, done.stderr) == (
+        2,
+        f"error: this run was submitted by distrnn 9.0.0 with --installed, and the cluster has distrnn {distrnn.__version__}. Install "
+        "distrnn 9.0.0 on every node, or leave --installed out, so that the code is sent.\n",
+    )
+
+
+@pytest.mark.parametrize("environment", [{}, {VERSION: ""}, {VERSION: distrnn.__version__}])
+def test_the_same_version_and_code_that_was_sent_are_not_refused(environment: dict[str, str]) -> None:
+    check_version(environment)
 
 
 def test_the_number_of_a_schedule_travels_and_changes_nothing_about_what_is_submitted(
@@ -296,7 +362,8 @@ def test_every_node_is_asked(local_ray: None, tmp_path: Path) -> None:
     places = {"registry": str(tmp_path / "registry"), "storage": str(tmp_path / "storage")}
     (node,) = check_nodes(places, "auto")
     assert node["problems"] == []
-    assert set(node["packages"]) == {"ray", "tensorflow", "keras", "pyarrow", "numpy"}
+    assert set(node["packages"]) == {"distrnn", "ray", "tensorflow", "keras", "pyarrow", "numpy"}
+    assert node["packages"]["distrnn"] == distrnn.__version__
     assert [path for path in tmp_path.rglob("*") if path.is_file() and ".locks" not in path.parts] == []
 
 
@@ -308,9 +375,27 @@ def test_a_node_that_cannot_use_a_place_says_which_and_why(local_ray: None, tmp_
 
 
 def test_versions_that_differ_from_the_heads_are_told_of() -> None:
-    head = {"python": "3.11.2", "packages": dict.fromkeys(("ray", "tensorflow", "keras", "pyarrow", "numpy"), "1")}
-    node = {"python": "3.12.1", "packages": {**head["packages"], "keras": "2", "numpy": None}}  # type: ignore[dict-item]
-    assert differences(head, node) == ["python is 3.12.1, on the head it is 3.11.2", "keras is 2, on the head it is 1"]
+    head = {"python": "3.11.2", "packages": dict.fromkeys(NEEDED, "1")}
+    node = {"python": "3.12.1", "packages": {**head["packages"], "distrnn": "2", "keras": "2", "numpy": None}}  # type: ignore[dict-item]
+    assert differences(head, node) == [
+        "python is 3.12.1, on the head it is 3.11.2",
+        "distrnn is 2, on the head it is 1",
+        "keras is 2, on the head it is 1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("there", "problems"),
+    [("9.0.0", [f"distrnn is 9.0.0, where this was asked it is {distrnn.__version__}"]), (distrnn.__version__, [])],
+)
+def test_a_cluster_with_another_distrnn_than_whoever_asks_is_told_of(
+    there: str, problems: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = {"nodes": [{"node": "10.0.0.1", "python": "3.11.2", "packages": {"distrnn": there}, "problems": []}]}
+    answering = SimpleNamespace(ask=lambda submission, **what: json.dumps(document, indent=2))
+    monkeypatch.setattr("distrnn.cluster.nodes.Jobs", lambda address: answering)
+    (node,) = check_nodes_from_outside({}, "http://head:8265", installed=True)
+    assert node["problems"] == problems
 
 
 def test_the_document_is_found_among_what_a_job_prints() -> None:

@@ -1,5 +1,6 @@
 """The lesson's cells are Keras' own, outputs and derivatives, over random shapes, masks and lengths; and the scan learns the same."""
 
+from functools import partial
 from typing import Any
 
 import keras
@@ -9,7 +10,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distrnn.runtime.lesson.cells import GRU, LSTM, Cell, SimpleRNN
+from distrnn.runtime.lesson.cells import GRU, LSTM, Cell, ResetBeforeGRU, SimpleRNN
 from distrnn.runtime.lesson.network import CELLS, first_weights, learn, windows
 from distrnn.runtime.lesson.through_time import backward, forward
 from distrnn.training.scan_lesson import STEPS, ScanLearner
@@ -20,6 +21,7 @@ KINDS: dict[str, tuple[Cell, Any]] = {
     "tanh": (SimpleRNN(), keras.layers.SimpleRNN),
     "relu": (SimpleRNN("relu"), keras.layers.SimpleRNN),
     "gru": (GRU(), keras.layers.GRU),
+    "gru, reset before": (ResetBeforeGRU(), partial(keras.layers.GRU, reset_after=False)),
     "lstm": (LSTM(), keras.layers.LSTM),
 }
 OUTPUTS, GRADIENTS = 1e-5, 1e-4

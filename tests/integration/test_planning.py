@@ -2,7 +2,10 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -165,6 +168,26 @@ def test_the_plan_of_the_smallest_lesson_counts_its_parameters(repo_root: Path, 
     document = plan(repo_root / "workflows/imdb-simple-rnn-tiny.yaml", {"data.path": str(tmp_path)})
     assert parameters(document) == {"embedding": 1_000_000, "simple_rnn": 280, "output": 6}
     assert document["parameters"]["total"] == 1_000_286
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        ({"type": "conv", "sequence_length": 8, "embedding_dim": 4, "units": 2, "kernel_sizes": [2]}, None),
+        ({"type": "mlp", "sequence_length": 8, "embedding_dim": 4}, None),
+        ({"type": "gru", "sequence_length": 8, "units": 4}, {"usable": True, "prevented_by": []}),
+    ],
+)
+def test_cudnn_is_spoken_of_only_where_something_is_recurrent(repo_root: Path, model: dict[str, Any], expected: Any) -> None:
+    assert plan(repo_root / "workflows/quickstart-reviews.yaml", {"model": model})["cudnn"] == expected
+
+
+def test_a_plan_of_word_vectors_counts_what_is_trained_and_what_is_published(repo_root: Path, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": ["a good film"]}), tmp_path / "texts.parquet")
+    document = plan(repo_root / "workflows/imdb-word2vec.yaml", {"data.path": str(tmp_path / "texts.parquet")})
+    assert document["parameters"] == {"vocabulary_size": 20_000, "exact": False, "total": 4_000_000, "published": 2_000_100}
+    assert parameters(document) == {"embedding": 2_000_000, "predicted": 2_000_000}
+    assert document["cudnn"] is None
 
 
 def test_a_plan_says_what_would_happen(repo_root: Path) -> None:

@@ -68,6 +68,7 @@ UNLABELLED: dict[str, dict[str, Any]] = {
         "model.embedding_dim": 32,
     },
     "imdb-lm": {
+        "model.window": 40,
         "model.weights_from": None,
         "model.units": 32,
         "model.embedding_dim": 32,

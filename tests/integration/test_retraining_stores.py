@@ -34,9 +34,9 @@ def test_schedulers_agree_whatever_the_store(world: Callable[..., World], storag
     here.until("2026-11-01T03:10:00")
     assert here.story() == ["01 01:00 abandoned", "01 01:00 promoted", "01 02:00 refused", "01 03:00 skipped"]
     state = here.book.read("reviews").state  # type: ignore[union-attr]
-    assert state.counts == {"promoted": 1, "refused": 1, "skipped": 1}
+    assert state.counts == {"abandoned": 1, "promoted": 1, "refused": 1, "skipped": 1}
     assert here.book.workflows() == ["reviews"]
-    assert here.told == [entry for entry in here.history() if entry.outcome != "abandoned"]
+    assert here.told == here.history()
 
 
 def test_of_schedulers_that_write_at_once_one_wins(storage_url: str) -> None:
@@ -73,7 +73,7 @@ def test_a_damaged_record_is_named(tmp_path: Any) -> None:
 
 
 class Receiver(HTTPServer):
-    """Takes what is posted; answers with `answers`, then with 204."""
+    """Takes what is posted; answers with `answers` (0: with what is no HTTP), then with 204."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -88,7 +88,17 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.received.append((dict(self.headers), body))
-        self.send_response(self.server.answers.pop(0) if self.server.answers else 204)
+        status = self.server.answers.pop(0) if self.server.answers else 204
+        if not status:
+            self.wfile.write(b"what?\r\n\r\n")
+            return
+        self.send_response(status)
+        if 300 <= status < 400:
+            self.send_header("Location", self.server.url)
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        self.send_response(200)
         self.end_headers()
 
     def log_message(self, *_: Any) -> None:
@@ -149,6 +159,17 @@ def test_a_webhook_that_is_busy_is_told_again(receiver: Receiver, entry: Entry) 
     assert (pauses, len(receiver.received)) == ([1.0, 4.0], 3)
     assert len({body for _, body in receiver.received}) == 1
     assert not [name for name in receiver.received[0][0] if "signature" in name.lower()]
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"), [(0, "its answer is no HTTP: BadStatusLine"), (301, "it answered 301"), (302, "it answered 302")]
+)
+def test_what_is_no_answer_is_not_taken_for_one(receiver: Receiver, entry: Entry, answer: int, problem: str) -> None:
+    receiver.answers = [answer] * 5
+    with pytest.raises(StorageError) as caught:
+        Webhook(receiver.url, sleep=lambda _: None).tell(entry, "registry")
+    assert caught.value.message == f"the webhook of reviews did not take the outcome of 2026-11-02T03:00:00+00:00: {problem}"
+    assert len(receiver.received) == 5
 
 
 def test_a_webhook_that_never_takes_it_is_an_error_without_its_url(receiver: Receiver, entry: Entry) -> None:

@@ -8,9 +8,11 @@ from distrnn.data.reader import ShardArrays, ShardReader
 from distrnn.models.embeddings import build_embedding, build_embedding_training
 from distrnn.progress import silent
 from distrnn.runtime import Network
+from distrnn.training.architecture import architecture
 from distrnn.training.export import export
 from distrnn.training.kernel_plan import kernels_for
 from distrnn.training.loop import Hooks, Trainer
+from distrnn.training.model_facts import trained_counts
 from distrnn.training.plan import Placement, plan_batches
 from distrnn.training.strategy import make_strategy
 from distrnn.training.tasks import EmbeddingTask
@@ -72,6 +74,17 @@ def test_the_published_model_sums_vectors_in_numpy_as_in_keras(tmp_path):
     tokens = np.array([[3, 4, 0], [5, 0, 0], [0, 0, 0]], np.int32)
     loaded = keras.saving.load_model(tmp_path / "keras" / "model.keras", safe_mode=True)
     assert Network.load(tmp_path / "numpy").predict(tokens) == pytest.approx(np.asarray(loaded(tokens)), abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_plan_draws_is_what_keras_trains(kind):
+    built = build_embedding_training(section(kind), vocabulary_size=V)
+    drawn = {stage.layer: stage for stage in architecture(section(kind), V)}
+    assert trained_counts(section(kind), V) == {layer.name: layer.count_params() for layer in built.layers if layer.weights}
+    assert drawn["tokens"].output == ("B", *built.input_shape[1:])
+    assert drawn["output"].output == ("B", *built.output_shape[1:])
+    for name in ("embedding", "predicted"):
+        assert drawn[name].output == ("B", *built.get_layer(name).output.shape[1:])
 
 
 @pytest.mark.parametrize("kind", KINDS)

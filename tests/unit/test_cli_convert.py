@@ -5,15 +5,20 @@ import json
 import numpy as np
 import onnxruntime
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from distrnn import load_model
 from distrnn.client import load_folder
+from distrnn.conversion.checks import outputs_apart, vectors_apart
+from distrnn.data.vector_text import write_vectors
+from distrnn.errors import IntegrityError
 
 
 def test_npz_is_a_folder_that_loads(cli, published, tmp_path):
     done = cli("convert", "reviews@v2", "--to", "npz", "--dest", "out", "--json")
     document = json.loads(done.stdout)
-    assert (document["form"], document["version"]["number"], document["largest_difference"]) == ("npz", 2, None)
+    assert (document["form"], document["version"]["number"], document["largest_difference"]) == ("npz", 2, 0.0)
     expected = load_model("reviews@v2", published).predict(["a good film"])
     assert load_folder(tmp_path / "out").predict(["a good film"]) == expected
 
@@ -47,10 +52,45 @@ def test_word2vec_is_the_vectors_of_the_words(cli, published, tmp_path):
     np.testing.assert_array_equal(found, model.network.embeddings[3:])
 
 
-def test_convert_as_text_says_how_close_it_is(cli, published):
-    lines = dict(line.split(maxsplit=1) for line in cli("convert", "reviews", "--to", "onnx", "--dest", "out").stdout.splitlines())
-    assert lines["form"] == "onnx"
-    assert lines["checked"].endswith(" at most from the model's own probabilities")
+@pytest.mark.parametrize(("form", "what"), [("onnx", "probabilities"), ("npz", "outputs"), ("word2vec", "vectors")])
+def test_convert_as_text_says_how_close_it_is(cli, published, form, what):
+    lines = dict(line.split(maxsplit=1) for line in cli("convert", "reviews", "--to", form, "--dest", "out").stdout.splitlines())
+    assert lines["form"] == form
+    found, _, rest = lines["checked"].partition(" ")
+    assert (float(found) < 1e-6, rest) == (True, f"at most from the model's own {what}")
+
+
+def test_an_npz_that_says_something_else_is_refused(published):
+    model, other = load_model("reviews@v1", published), published.pull("reviews@v2")
+    with pytest.raises(
+        IntegrityError, match=r"^weights\.npz: expected outputs within 1e-06 of the model's own\. Received: 0\.\d+ apart\.$"
+    ):
+        outputs_apart(model, other)
+
+
+@pytest.mark.parametrize(
+    ("words", "matrix", "received"),
+    [
+        (["good", "bad"], [[1, 0.1], [3, 4.0000005]], "expected the vector of 'bad' as the model has it. Received: another one, of 'bad'."),
+        (["good", "film"], [[1, 0.1], [3, 4]], "expected the vector of 'film' as the model has it. Received: another one, of 'bad'."),
+        (["good"], [[1, 0.1]], "expected the vector of None as the model has it. Received: another one, of 'bad'."),
+    ],
+)
+def test_vectors_that_are_others_when_they_are_read_back_are_refused(tmp_path, words, matrix, received):
+    write_vectors(tmp_path / "vectors.txt", ["good", "bad"], np.array([[1, 0.1], [3, 4]], np.float32))
+    with pytest.raises(IntegrityError) as caught:
+        vectors_apart(tmp_path / "vectors.txt", words, np.array(matrix, np.float32))
+    assert str(caught.value) == f"vectors.txt: {received}"
+
+
+@given(st.integers(1, 5), st.integers(1, 5), st.integers(0, 1000))
+def test_vectors_come_back_as_they_were(tmp_path_factory, count, dimension, seed):
+    file = tmp_path_factory.mktemp("vectors") / "vectors.txt"
+    bits = np.random.default_rng(seed).integers(0, 1 << 32, (count, dimension), dtype=np.uint32)
+    matrix = np.nan_to_num(bits.view(np.float32), nan=1.0, posinf=2.0, neginf=3.0)
+    words = [f"w{number}" for number in range(count)]
+    write_vectors(file, words, matrix)
+    assert vectors_apart(file, words, matrix) == 0.0
 
 
 def test_an_empty_folder_is_filled_and_another_one_is_left_alone(cli, published, tmp_path):

@@ -106,3 +106,11 @@ def test_a_file_that_is_not_there(cli):
     done = cli("neighbors", "none.txt", "king")
     message = "error: no file none.txt. Name a file of word vectors: GloVe text, word2vec text or word2vec binary."
     assert (done.exit_code, done.stderr) == (3, message + "\n")
+
+
+def test_a_folder_in_place_of_a_file_is_told(cli, tmp_path):
+    (tmp_path / "vectors").mkdir()
+    done = cli("neighbors", "./vectors", "king")
+    forms = "GloVe text, word2vec text or word2vec binary"
+    message = f"error: vectors: expected a file of word vectors: {forms}. Received: a folder. Name a file in it."
+    assert (done.exit_code, done.stderr) == (1, message + "\n")

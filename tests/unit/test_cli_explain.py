@@ -115,9 +115,13 @@ def test_explanations_as_text(cli, published):
     assert lines[4].startswith("what the probability of")
 
 
-def test_explaining_needs_a_classifier(cli, published):
-    done = cli("predict", "text", "hi", "--explain")
-    message = "error: explaining needs a classifier, whose answer words contribute to. This is a language model."
+@pytest.mark.parametrize(
+    ("model", "what"), [("text", "a language model; use generate"), ("vectors", "a set of word vectors; use neighbors")]
+)
+def test_explaining_needs_a_classifier(cli, published, tiny_vectors, model, what):
+    published.publish("vectors", tiny_vectors(), metadata={"task": "embedding"})
+    done = cli("predict", model, "hi", "--explain")
+    message = f"error: explaining needs a classifier, whose answer words contribute to. This is {what}."
     assert (done.exit_code, done.stderr.splitlines()[-1]) == (2, message)
 
 
@@ -132,6 +136,13 @@ def test_a_page_is_written_and_implies_explaining(cli, published, tmp_path):
 def test_a_page_needs_its_folder_before_anything_is_computed(cli, published):
     done = cli("predict", "reviews", "not good", "--explain-html", "none/why.html")
     assert (done.exit_code, done.stderr) == (3, "error: no folder 'none' to write the page into. Make it first.\n")
+
+
+def test_a_folder_in_place_of_a_page_is_told_before_anything_is_computed(cli, published, tmp_path):
+    (tmp_path / "pages").mkdir()
+    done = cli("predict", "reviews", "not good", "--explain-html", "pages")
+    message = "error: --explain-html needs a file to write. Received: the folder 'pages'. Name a file in it: pages/explained.html"
+    assert (done.exit_code, done.stderr) == (2, message + "\n")
 
 
 class Tags(HTMLParser):

@@ -70,6 +70,44 @@ def test_list_of_nothing(cli, tmp_path):
     assert done.stderr == f"Nothing is scheduled in {tmp_path}/empty yet. Start with: distrnn schedule run WORKFLOW\n"
 
 
+def test_list_tells_of_a_damaged_record_beside_the_others(cli, book, tmp_path):
+    (tmp_path / "registry/_schedules/bad").mkdir()
+    (tmp_path / "registry/_schedules/bad/state.json").write_text('{"schema_version": 1, "workflow": "bad", "cron": "every day"}')
+    done = cli("schedule", "list", "--json")
+    assert (done.exit_code, [state["workflow"] for state in json.loads(done.stdout)]) == (0, ["reviews"])
+    assert done.stderr == (
+        f"{tmp_path}/registry/_schedules/bad/state.json is damaged: expected cron to be valid. Received: value error, expected five fields "
+        "of a crontab. Restore it from a backup, or remove it.\n"
+    )
+
+
+@pytest.mark.parametrize("keys", [{"cron": "0 0 30 2 *"}, {"timezone": "No/Where"}])
+def test_list_shows_a_schedule_that_never_comes_true(cli, book, keys):
+    book.swap(State(**{"workflow": "never", "cron": "0 3 * * 1", "timezone": "UTC", "since": AT, **keys}), None)
+    done = cli("schedule", "list", "--json")
+    assert (done.exit_code, [state["next"] is None for state in json.loads(done.stdout)]) == (0, [True, False])
+    assert cli("schedule", "list").exit_code == 0
+
+
+def test_history_tells_of_a_damaged_decision_beside_the_others(cli, book, tmp_path):
+    (tmp_path / "registry/_schedules/reviews/history/0000000003.json").write_text('{"schema_version": 1}')
+    done = cli("schedule", "history", "reviews", "--json")
+    assert (done.exit_code, [entry["number"] for entry in json.loads(done.stdout)]) == (0, [2, 1])
+    assert done.stderr == (
+        f"{tmp_path}/registry/_schedules/reviews/history/0000000003.json is damaged: expected number to be valid. "
+        "Received: field required. Restore it from a backup, or remove it.\n"
+    )
+
+
+@pytest.mark.parametrize("words", [("list",), ("history", "reviews")])
+def test_a_service_hands_no_schedules_out(cli, words):
+    done = cli("schedule", *words, "--registry", "http://127.0.0.1:1/")
+    assert (done.exit_code, done.stderr) == (
+        2,
+        "error: a service does not hand out schedules; name the registry itself, a folder or s3:// URL. Received: http://127.0.0.1:1\n",
+    )
+
+
 @pytest.mark.parametrize("by_file", [False, True])
 def test_history_tells_the_story_newest_first(cli, book, scheduled_file, by_file):
     scheduled_file.write_text(scheduled_file.read_text().replace(load_workflow(scheduled_file).workflow.name, "reviews"))
@@ -117,7 +155,13 @@ def test_options_of_a_cluster_need_one(cli, scheduled_file):
         )
 
 
-def test_options_of_a_cluster_are_those_of_submit(cli, scheduled_file, monkeypatch):
+@pytest.fixture
+def on_s3(monkeypatch):
+    monkeypatch.setenv("DISTRNN_STORAGE", "s3://bucket/storage")
+    monkeypatch.setenv("DISTRNN_REGISTRY", "s3://bucket/registry")
+
+
+def test_options_of_a_cluster_are_those_of_submit(cli, scheduled_file, monkeypatch, on_s3):
     given = []
 
     @contextmanager
@@ -126,15 +170,32 @@ def test_options_of_a_cluster_are_those_of_submit(cli, scheduled_file, monkeypat
         raise UsageError("that will do")
         yield
 
+    monkeypatch.setattr("distrnn.cli.schedule.open_jobs", given.append)
     monkeypatch.setattr("distrnn.cli.schedule._around", around)
     cli("schedule", "run", scheduled_file, "--address", "http://head:8265", "--upload-data", "--installed")
-    assert given == [["--installed", "--upload-data"]]
+    assert given == ["http://head:8265", ["--installed", "--upload-data"]]
 
 
-@pytest.fixture
-def on_s3(monkeypatch):
-    monkeypatch.setenv("DISTRNN_STORAGE", "s3://bucket/storage")
-    monkeypatch.setenv("DISTRNN_REGISTRY", "s3://bucket/registry")
+@pytest.mark.parametrize(
+    ("places", "options", "code", "message"),
+    [
+        ({}, (), 2, "key 'storage.root': expected a place that every node of the cluster reaches."),
+        ({"DISTRNN_STORAGE": "s3://bucket/storage"}, (), 2, "--registry: expected a place that every node of the cluster reaches."),
+        ({}, ("--shared-filesystem", "--upload-data"), 2, "--upload-data sends local data to the cluster and --shared-filesystem says"),
+        ({}, ("--shared-filesystem",), 1, "no Ray cluster answers at http://127.0.0.1:1: connection refused. Check --address."),
+    ],
+)
+def test_what_submit_refuses_is_refused_before_anything_is_scheduled(
+    cli, scheduled_file, classifier, monkeypatch, places, options, code, message
+):
+    document = {**classifier, "register": {"name": "reviews"}, "schedule": {"cron": "0 3 * * 1"}}
+    scheduled_file.write_text(json.dumps(document))
+    for name, url in places.items():
+        monkeypatch.setenv(name, url)
+    done = cli("schedule", "run", scheduled_file, "--address", "http://127.0.0.1:1", *options)
+    submitted = cli("submit", scheduled_file, "--address", "http://127.0.0.1:1", *options)
+    assert (done.exit_code, done.stderr) == (submitted.exit_code, submitted.stderr)
+    assert (done.exit_code, message in done.stderr) == (code, True), done.stderr
 
 
 def parsed(command):

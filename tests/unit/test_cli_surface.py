@@ -7,6 +7,7 @@ import sys
 import pytest
 import typer.main
 
+from command_lines import parse
 from distrnn.cli.main import app
 
 VERBS = {
@@ -98,6 +99,13 @@ def verbs():
 
 def test_verbs_are_these():
     assert set(verbs()) == VERBS
+
+
+def test_help_of_the_program_leads_to_a_prediction_and_further(cli):
+    shown = re.findall(r"^ +(distrnn .*?) *$", cli("--help").stdout, flags=re.MULTILINE)
+    for command in shown:
+        parse(command)
+    assert [command.split()[1] for command in shown] == ["init", "run", "predict", "submit", "schedule", "serve"]
 
 
 def test_readme_shows_every_verb_and_no_other(repo_root):

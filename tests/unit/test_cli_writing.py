@@ -1,6 +1,8 @@
 """`generate`, `score` and `complete` over a registry in a folder."""
 
 import json
+import math
+import signal
 import subprocess
 import sys
 
@@ -8,6 +10,11 @@ import jsonschema
 import pytest
 
 from distrnn import load_model
+
+NOTHING_DRAWN = (
+    "--temperature 0 always takes the most probable token, which --top-k, --top-p, --seed and --samples cannot change. Leave them out, or "
+    "give a temperature above 0. Received:"
+)
 
 
 def test_generate_takes_its_prompt_from_a_file(cli, published, tmp_path):
@@ -49,7 +56,7 @@ def test_score_is_what_the_library_says(cli, published, tmp_path):
     model = load_model("text", published)
     expected, forgetful = (model.score("a bad cab\nfed a hag\n" * 9, window=window, top=2) for window in (None, 5))
     figures = [document[key] for key in ("loss_nats", "perplexity", "bits_per_character", "tokens", "unknown")]
-    assert figures == [expected.loss_nats, expected.perplexity, expected.bits_per_token, 179, 0]
+    assert figures == [expected.loss_nats, expected.perplexity, expected.bits_per_character, 179, 0]
     assert (document["forgetful"]["window"], document["forgetful"]["loss_nats"]) == (5, forgetful.loss_nats)
     passages = [(one.line, one.loss_nats, one.tokens, one.text) for one in expected.passages]
     assert [tuple(one[key] for key in ("line", "loss_nats", "tokens", "text")) for one in document["passages"]] == passages
@@ -86,10 +93,28 @@ def test_score_as_text_shows_figures_states_and_passages(cli, published, tmp_pat
     ]
 
 
-def test_words_have_bits_a_word(cli, published, tiny_language_model):
+def test_words_have_bits_of_their_characters_and_bits_a_word(cli, published, tiny_language_model, tmp_path):
     published.publish("words", tiny_language_model("words", level="word", tokens=("a", "good", "film")), metadata={})
-    document = json.loads(cli("score", "words", "-", "--json", stdin="a good film").stdout)
-    assert ("bits_per_word" in document, "bits_per_character" in document, document["tokens"]) == (True, False, 3)
+    for name, text in {"a.txt": "a good film\n\n", "b.txt": "A film!"}.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    document = json.loads(cli("score", "words", "a.txt", "b.txt", "--window", 2, "--json").stdout)
+    counts = [(document, 5, 20), *zip(document["files"], (3, 2), (13, 7), strict=True), (document["forgetful"], 5, 20)]
+    for figures, words, characters in counts:
+        bits = figures["loss_nats"] / math.log(2)
+        assert figures["tokens"] == words
+        assert figures["bits_per_word"] == pytest.approx(bits)
+        assert figures["bits_per_character"] == pytest.approx(bits * words / characters)
+
+
+def test_words_as_text_have_both_bits_too(cli, published, tiny_language_model):
+    published.publish("words", tiny_language_model("words", level="word", tokens=("a", "good", "film")), metadata={})
+    lines = cli("score", "words", "-", "--window", 2, stdin="a good film").stdout.splitlines()
+    assert [line.rsplit(maxsplit=1)[0] for line in lines[2:5]] == ["bits per character", "bits per word", "words"]
+    assert "BITS PER CHARACTER  BITS PER WORD" in lines[7]
+
+
+def test_characters_have_no_bits_a_word(cli, published):
+    assert "bits_per_word" not in json.loads(cli("score", "text", "-", "--json", stdin="a bad cab").stdout)
 
 
 def test_complete_lists_what_may_come_next(cli, published):
@@ -102,10 +127,23 @@ def test_complete_lists_what_may_come_next(cli, published):
 
 
 @pytest.mark.parametrize(
+    ("name", "text", "tokens"), [("text", "", [None]), ("words", "", [None]), ("words", "A film", [None, "a", "film"])]
+)
+def test_what_the_model_reads_before_the_text_is_the_beginning(cli, published, tiny_language_model, name, text, tokens):
+    published.publish("words", tiny_language_model("words", level="word", tokens=("a", "good", "film")), metadata={})
+    document = json.loads(cli("complete", name, text, "--each", "--json").stdout)
+    assert [one["token"] for one in document["each"]] == tokens
+    lines = cli("complete", name, text, "--each").stdout.splitlines()
+    shown = ["(beginning)" if token is None else repr(token) for token in tokens]
+    assert [line.split()[0] for line in lines[1 : 1 + len(tokens)]] == shown
+
+
+@pytest.mark.parametrize(
     ("schema", "arguments"),
     [
         ("generate", ["text"]),
-        ("generate", ["text", "--samples", 2, "--temperature", 0, "--top-k", 3, "--top-p", 0.5, "--stop", "b", "--seed", 1, "--length", 0]),
+        ("generate", ["text", "--samples", 2, "--top-k", 3, "--top-p", 0.5, "--stop", "b", "--seed", 1, "--length", 0]),
+        ("generate", ["text", "--temperature", 0]),
         ("generate", ["words", "--prompt", ""]),
         ("score", ["text", "a.txt"]),
         ("score", ["text", "a.txt", "b.txt", "--window", 3, "--top", 1]),
@@ -128,7 +166,9 @@ def test_json_holds_for_its_schema(cli, published, tiny_language_model, holds_fo
     [
         ("generate", {"seed": -1}),
         ("generate", {"more": 1}),
-        ("score", {"bits_per_word": 1.0}),
+        ("score", {"bits_per_character": None}),
+        ("complete", {"each": [{"token": "", "guess": "a", "probability": 0.5}]}),
+        ("complete", {"each": [{"token": "a", "guess": None, "probability": 0.5}]}),
         ("score", {"files": []}),
         ("score", {"more": 1}),
         ("complete", {"candidates": [{"token": "a", "probability": 1.5}]}),
@@ -156,6 +196,10 @@ def test_complete_as_text_shows_spaces_and_line_breaks(cli, published):
             "--prompt and --prompt-file both say what the text goes on from; give one of them.",
         ),
         (["generate", "text", "--samples", "0"], 2, "--samples must be 1 or more. Received: 0"),
+        (["generate", "text", "--temperature", "0", "--top-k", "3"], 2, f"{NOTHING_DRAWN} --top-k 3"),
+        (["generate", "text", "--temperature", "0", "--top-p", "0.5"], 2, f"{NOTHING_DRAWN} --top-p 0.5"),
+        (["generate", "text", "--temperature", "0", "--seed", "0"], 2, f"{NOTHING_DRAWN} --seed 0"),
+        (["generate", "text", "--temperature", "0", "--samples", "3", "--seed", "1"], 2, f"{NOTHING_DRAWN} --seed 1, --samples 3"),
         (["generate", "text", "--top-p", "2"], 2, "top_p must be a share above 0 and at most 1, or None for all tokens. Received: 2.0"),
         (["generate", "text", "--stop", ""], 2, "stop must be a text of one character at least, or None. Received: ''"),
         (["generate", "text", "--prompt-file", "none.txt"], 3, "no file 'none.txt'. Name a text file, or '-' for stdin."),
@@ -194,6 +238,50 @@ os.environ.pop("OPENBLAS_NUM_THREADS", None)
 from distrnn.cli.main import main
 main()
 """
+
+
+ENDLESS = ("generate", "text", "--length", "1000000000", "--seed", "1")
+
+
+@pytest.fixture
+def writing(published):
+    """Starts a process that writes for hours, with pipes."""
+    started = []
+
+    def start(*options):
+        command = [sys.executable, "-m", "distrnn", *ENDLESS, *options]
+        started.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.timeout(120)
+def test_what_is_written_arrives_while_more_is_being_written(writing, published):
+    process = writing()
+    expected = "a cab" + load_model("text", published).generate("a cab", 200, seed=1)
+    # Whoever waits for all of the text before it is shown waits for hours here: this read then ends with the test's time.
+    assert process.stdout.read(len(expected)).decode() == expected
+    assert process.poll() is None
+
+
+@pytest.mark.parametrize("json_option", [(), ("--json",)], ids=["text", "json"])
+def test_ctrl_c_ends_the_writing_at_once(writing, json_option):
+    process = writing(*json_option)
+    said = process.stderr.readline()  # which version it is: told just before it begins to write
+    if not json_option:
+        process.stdout.read(20)
+    process.send_signal(signal.SIGINT)
+    shown, complained = (stream.decode() for stream in process.communicate(timeout=60))
+    assert said.startswith(b"text is text@v1 ")
+    assert (process.returncode, "Traceback" in complained) == (130, False)
+    if json_option:
+        assert (json.loads(shown), complained) == ({"error": "InterruptedRun", "message": "interrupted by SIGINT", "code": 130}, "")
+    else:
+        assert complained == "error: interrupted by SIGINT\n"
 
 
 @pytest.mark.parametrize("arguments", [("generate", "text", "--length", "2"), ("score", "text", "-"), ("complete", "text", "a")])

@@ -124,6 +124,13 @@ def test_a_corpus_is_one_stream_without_start_ids(tmp_path, store):
     assert "".join(corpus.evaluation_texts()[1]) == text[-len(corpus.reader("test").span(0, 10**6)) :]
 
 
+def test_the_real_nietzsche_text_has_its_published_figures(shared_data, store):
+    corpus = prepare_here(corpus_workflow(shared_data / "nietzsche.txt", test_fraction=0), store)
+    stream = corpus.reader("train").span(0, 10**6)
+    assert (len(stream), corpus.vocabulary.size) == (600_901, 86)
+    assert np.unique(stream).tolist() == list(range(1, 86))  # 0 is the padding, which the text has none of
+
+
 def test_a_corpus_without_test_text_has_no_evaluation_set(tmp_path, store):
     (tmp_path / "corpus.txt").write_text("abc\n" * 50, encoding="utf-8")
     corpus = prepare_here(corpus_workflow(tmp_path / "corpus.txt", test_fraction=0), store)

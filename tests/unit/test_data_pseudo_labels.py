@@ -14,6 +14,8 @@ from distrnn.text import TokenizerSpec, Vocabulary
 
 SPEC = TokenizerSpec(level="word", case="fold", html="strip", vocabulary_size=100)
 LONG = " ".join(f"w{number}" for number in range(40))
+# each is near to the one beside it, the first and the last are not near: 71 of 81 shingles are the same, and 66 of 86
+CHAIN = [" ".join(f"w{number + 100 * (number in changed)}" for number in range(80)) for changed in ((), (20,), (20, 60))]
 NEAR = LONG.replace("w39", "changed")  # one shingle of 36 is another
 
 
@@ -46,14 +48,37 @@ def test_a_higher_threshold_takes_no_other_documents(values, threshold):
     assert pseudo_labels.confident(probabilities, None).all()
 
 
-def test_copies_of_test_documents_are_found_and_of_others_the_second():
-    pieces = [marks("an own text", "a test text", NEAR), marks("an own text", "another text")]
-    found = pseudo_labels.copies(pieces, marks("a test text", LONG))
-    assert found.tolist() == [False, True, True, True, False]
+def test_of_each_copy_it_is_known_what_it_stands_among():
+    pieces = [marks("an own text", "a test text", NEAR), marks("an own text", "a validation text", "another text")]
+    found = pseudo_labels.copies(pieces, [marks("a test text", LONG), marks("a validation text", "a test text")])
+    assert found.tolist() == [-1, 0, 0, 2, 1, -1]
 
 
-def test_without_test_documents_only_repetitions_are_copies():
-    assert pseudo_labels.copies([marks("one", "two", "one")], marks()).tolist() == [False, False, True]
+def test_without_held_out_documents_only_repetitions_are_copies():
+    assert pseudo_labels.copies([marks("one", "two", "one")], []).tolist() == [-1, -1, 0]
+    assert pseudo_labels.copies([], []).tolist() == []
+
+
+def test_a_near_copy_of_a_document_that_is_left_out_itself_is_taken():
+    assert pseudo_labels.copies([marks(*CHAIN)], []).tolist() == [-1, 0, -1]
+
+
+def test_a_near_copy_of_any_held_out_document_is_left_out_whatever_that_is_a_copy_of():
+    first, second, third = CHAIN
+    assert pseudo_labels.copies([marks(third)], [marks(first, second)]).tolist() == [0]
+    assert pseudo_labels.copies([marks(third)], [marks(first), marks(second)]).tolist() == [1]
+
+
+@given(st.lists(st.integers(0, 5), max_size=12), st.lists(st.lists(st.integers(0, 5), max_size=3), max_size=3), st.integers(0, 12))
+def test_exact_copies_are_those_that_stand_there_before(numbers, held_out, cut):
+    pieces = [marks(*map(str, numbers[:cut])), marks(*map(str, numbers[cut:]))]
+    found = pseudo_labels.copies(pieces, [marks(*map(str, group)) for group in held_out])
+    among = [next((place for place, group in enumerate(held_out) if number in group), None) for number in numbers]
+    expected = [
+        place if place is not None else len(held_out) if number in numbers[:at] else pseudo_labels.NO_COPY
+        for at, (number, place) in enumerate(zip(numbers, among, strict=True))
+    ]
+    assert found.tolist() == expected
 
 
 def test_documents_are_the_ids_that_a_dataset_would_hold():

@@ -13,6 +13,7 @@ from distrnn.embeddings import FileVectors, ModelVectors, Neighbor, Term, analog
 from distrnn.errors import NotFoundError, UsageError
 from distrnn.runtime import Preprocessing
 from distrnn.text import TokenizerSpec, Vocabulary
+from fixtures_runtime import tiny_bag, write_form
 
 # king - man + woman is queen exactly; the emperor points where the king does, four times as far
 PLANE = {"king": (3, 1), "man": (3, 0), "woman": (0, 3), "queen": (0, 4), "emperor": (12, 4), "zero": (0, 0)}
@@ -128,6 +129,19 @@ def test_hashed_tokens_have_no_words(tiny_classifier):
     with pytest.raises(UsageError) as caught:
         ModelVectors(load_folder(folder))
     assert str(caught.value) == "the model hashes its tokens, so that it has no list of words. Name a model with a vocabulary."
+
+
+@pytest.mark.parametrize("metric", ["cosine", "l2"])
+def test_one_number_a_word_is_no_vector(tmp_path, metric):
+    vocabulary = Vocabulary(("good", "bad", "film"), TokenizerSpec("word", "fold", layout="bag"))
+    write_form(tmp_path / "numpy", *tiny_bag(ids=vocabulary.size, units=1))
+    Preprocessing("classifier", vocabulary, ("no", "yes"), 6).write(tmp_path)
+    with pytest.raises(UsageError) as caught:
+        neighbors(ModelVectors(load_folder(tmp_path)), "good", metric)
+    assert str(caught.value) == (
+        "the model has one number for each word, how much the word weighs, and no vector that says what it is like. Name a model with an "
+        "embedding or hidden units, or a file of vectors. What words weigh in a text is shown by: distrnn predict REF TEXT --explain"
+    )
 
 
 @pytest.mark.parametrize("metric", ["cosine", "l2"])

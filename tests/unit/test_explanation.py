@@ -146,7 +146,14 @@ def test_a_text_without_words_has_an_answer_and_no_contributions(classifier, tex
 def test_a_language_model_has_no_answer_to_explain(tiny_language_model):
     with pytest.raises(UsageError) as caught:
         explain(load_folder(tiny_language_model()), "a")
-    assert str(caught.value) == "explaining needs a classifier, whose answer words contribute to. This is a language model."
+    assert str(caught.value) == "explaining needs a classifier, whose answer words contribute to. This is a language model; use generate."
+
+
+def test_word_vectors_have_no_answer_to_explain(tiny_vectors):
+    with pytest.raises(UsageError) as caught:
+        explain(load_folder(tiny_vectors()), "a")
+    expected = "explaining needs a classifier, whose answer words contribute to. This is a set of word vectors; use neighbors."
+    assert str(caught.value) == expected
 
 
 def test_memory_is_bounded_by_computing_in_parts(classifier, monkeypatch):

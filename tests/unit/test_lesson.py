@@ -11,11 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distrnn.runtime.lesson import network, scan
-from distrnn.runtime.lesson.cells import BIAS, GRU, KERNEL, LSTM, RECURRENT, Cell, SimpleRNN, Weights
+from distrnn.runtime.lesson.cells import BIAS, GRU, KERNEL, LSTM, RECURRENT, Cell, ResetBeforeGRU, SimpleRNN, Weights
 from distrnn.runtime.lesson.network import CELLS, descend, first_weights, learn, loss_and_derivatives, windows
 from distrnn.runtime.lesson.through_time import backward, forward
 
-CELL_KINDS: dict[str, Cell] = {"tanh": SimpleRNN(), "relu": SimpleRNN("relu"), "gru": GRU(), "lstm": LSTM()}
+CELL_KINDS: dict[str, Cell] = {
+    "tanh": SimpleRNN(),
+    "relu": SimpleRNN("relu"),
+    "gru": GRU(),
+    "gru, reset before": ResetBeforeGRU(),
+    "lstm": LSTM(),
+}
 DELTA = 1e-6
 SHAPES = {"steps": st.integers(1, 6), "rows": st.integers(1, 3), "features": st.integers(1, 4), "units": st.integers(1, 4)}
 

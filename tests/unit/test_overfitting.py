@@ -51,6 +51,11 @@ def test_a_rise_too_small_to_speak_of_is_none():
     assert judge(FALLING, [0.5, 0.4, 0.401, 0.402, 0.403, 0.404, 0.405, 0.406], LEAST).state == "none"
 
 
+@pytest.mark.parametrize("held", [[0.2, 0.1, 0.0], [0.0, 0.0, 0.0], [0.1, 0.0, 0.0, 0.0]])
+def test_a_loss_of_nothing_at_the_end_is_not_overfitted(held):
+    assert of_history(rows(FALLING[: len(held)], held))["loss"].state == "none"
+
+
 @pytest.mark.parametrize("held", [[], [0.5], [0.5, 0.6], [None] * 5, [0.5, math.nan, None, 0.6, math.inf]])
 def test_without_three_epochs_nothing_is_known(held):
     assert judge(FALLING[: len(held)], held, LEAST).state == "unknown"
@@ -83,6 +88,12 @@ def test_any_curve_has_a_verdict(pairs):
     assert told(rows(train, held))
 
 
+@given(st.lists(st.tuples(LOSS, LOSS, LOSS, LOSS), max_size=8))
+def test_any_history_is_told_in_whole_sentences(figures):
+    columns = [list(column) for column in zip(*figures, strict=True)] or [[], [], [], []]
+    assert told(rows(*columns), kept_by="loss").endswith(".")
+
+
 def test_a_history_is_judged_by_loss_and_by_accuracy():
     verdicts = of_history(rows(FALLING, [0.6, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0], [0.5] * 8, [0.8] * 8))
     assert (verdicts["loss"].state, verdicts["accuracy"].state) == ("overfits", "none")
@@ -112,11 +123,44 @@ def test_a_history_is_judged_by_loss_and_by_accuracy():
             "Overfits from epoch 3: validation loss rises from 0.300 to 0.500 while training loss falls from 0.500 to 0.300. Validation "
             "accuracy does not fall with it.",
         ),
+        (
+            rows([0.60, 0.50, 0.40, 0.30, 0.20], [0.4] * 5, [0.70, 0.80, 0.86, 0.90, 0.94], [0.82, 0.85, 0.81, 0.77, 0.73]),
+            "Overfits from epoch 3 by accuracy: validation accuracy falls from 0.850 to 0.730 while training accuracy rises from 0.800 to "
+            "0.940. Validation loss ends as good as at its best (epoch 1).",
+        ),
+        (
+            rows(FALLING[:4], [0.6, 0.5, 0.45, 0.4], [0.7, 0.8, 0.9, 0.94], [0.85, 0.81, 0.77, 0.73]),
+            "Overfits from epoch 2 by accuracy: validation accuracy falls from 0.850 to 0.730 while training accuracy rises from 0.700 to "
+            "0.940. Validation loss ends at its best in the last epoch.",
+        ),
+        (
+            rows(FALLING[:4], [0.5, 0.4, 0.3, 0.5], [0.7, 0.8, 0.9, 0.94], [0.85, 0.81, 0.77, 0.73]),
+            "Overfits from epoch 2 by accuracy: validation accuracy falls from 0.850 to 0.730 while training accuracy rises from 0.700 to "
+            "0.940. Validation loss is best in epoch 3 and ends worse, but for one epoch only, by little more than its jitter, or while "
+            "training does not improve.",
+        ),
+        (
+            rows(FALLING[:4], [None] * 4, [0.7, 0.8, 0.9, 0.94], [0.85, 0.81, 0.77, 0.73]),
+            "Overfits from epoch 2 by accuracy: validation accuracy falls from 0.850 to 0.730 while training accuracy rises from 0.700 to "
+            "0.940.",
+        ),
+        (
+            rows(FALLING[:5], [0.5, 0.3, 0.4, 0.5, None], [0.6, 0.7, 0.8, 0.9, 0.95], [0.6, 0.8, 0.8, 0.8, None]),
+            "Overfits from epoch 3: validation loss rises from 0.300 to 0.500 while training loss falls from 0.500 to 0.300. Validation "
+            "accuracy does not fall with it.",
+        ),
     ],
 )
 def test_the_verdict_in_words(history, sentence):
     assert told(history) == sentence
 
 
-def test_a_model_of_the_best_epoch_is_told_as_such():
-    assert told(rows(FALLING[:4], [0.5, 0.3, 0.4, 0.5]), keeps_best=True).endswith("to 0.300. The model is that of its best epoch.")
+@pytest.mark.parametrize("metric", ["loss", "accuracy"])
+def test_a_model_of_the_best_epoch_is_told_as_such(metric):
+    sentence = told(rows(FALLING[:4], [0.5, 0.3, 0.4, 0.5]), kept_by=metric)
+    assert sentence.endswith(f"to 0.300. The model is that of the epoch with the best validation {metric}.")
+
+
+def test_accuracy_that_falls_after_the_epoch_that_is_kept_is_told_with_it():
+    history = rows(FALLING[:4], [0.4] * 4, [0.7, 0.8, 0.9, 0.94], [0.85, 0.81, 0.77, 0.73])
+    assert told(history, kept_by="accuracy").endswith("(epoch 1). The model is that of the epoch with the best validation accuracy.")

@@ -107,6 +107,24 @@ def test_a_file_that_comes_meanwhile_is_not_passed_over(registry, folder, tmp_pa
     assert registry.names() == []
 
 
+def test_who_lost_a_number_to_somebody_else_looks_again_before_the_next(registry, folder, tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "a.json").write_bytes(b"{}")
+    looks = []
+
+    def look():
+        looks.append(registry.names())
+        if len(looks) == 2:
+            raise ConflictError("given up")
+        registry.publish("imdb", tmp_path / "other", metadata={})
+
+    with pytest.raises(ConflictError, match=r"^given up$"):
+        registry.publish("imdb", folder, metadata={}, before_commit=look)
+    assert looks == [[], ["imdb"]]
+    assert [version.number for version in registry.versions("imdb")] == [1]
+    assert [entry.key for entry in registry.store.list("_pending/")] == []
+
+
 def test_bytes_that_are_there_already_are_not_sent_again(registry, folder, tmp_path):
     registry.publish("imdb", folder, metadata={})
     store = Watched(LocalStore(tmp_path / "registry"))

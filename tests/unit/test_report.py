@@ -361,12 +361,14 @@ def test_where_pseudo_labels_come_from_is_told(soft, what):
     document, details = classifier_run()
     origin = {"teacher": {"name": "teacher", "number": 2, "digest": "sha256:12"}, "documents": 50_000, "threshold": 0.9}
     origin |= {"accepted": 30_000, "accepted_share": 0.6, "copies_left_out": 123, "used": 29_877, "soft": soft}
+    origin |= {"copies_of": {"test": 100, "pinned": 10, "validation": 8, "repeated": 5}}
     details["pseudo_labels"] = {**origin, "labels": {"negative": 15_000, HOSTILE: 14_877}}
     words = Page(render(document, details)).words
     assert "teacher@v2 judged 50,000 documents without labels and was sure enough, at 0.9 or more, of 60 %" in words
     assert (
-        "123 of these were left out, because they stand among the test documents or twice, exactly or nearly; 29,877 were learned" in words
-    )
+        "123 of these were left out as exact or near copies: 100 of test documents, 10 of documents of the set that the alias has pinned, "
+        "8 of validation documents, 5 of documents before them; 29,877 were learned"
+    ) in words
     assert f"from, {what}." in words
 
 

@@ -5,13 +5,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from distrnn.errors import ConflictError, UsageError
+from distrnn.errors import AccessError, ConflictError, IntegrityError, UsageError
 from distrnn.registry.fences import FENCE, check_fence, fence_of
 from distrnn.registry.layout import schedule_key
-from distrnn.retraining.runner import Ended, Finished, Order, Process, Processes, ended
+from distrnn.retraining import runner
+from distrnn.retraining.runner import Ended, Finished, NotStarted, Order, Process, Processes, ended
 from distrnn.runs import RunStore
 from distrnn.storage import open_store
 from storage_doubles import MemoryStore
@@ -37,6 +39,49 @@ def test_a_run_that_is_finished_is_not_run_again(tmp_path):
     run = Processes().start(order(tmp_path))
     assert isinstance(run, Finished)
     assert run.poll() == Ended(4, record, None)
+
+
+def test_a_damaged_record_of_a_run_is_an_error(tmp_path):
+    store = open_store(str(tmp_path))
+    store.put("runs/reviews-1/run.json", b"[")
+    with pytest.raises(IntegrityError, match=r"expected a JSON object in .*run\.json"):
+        Processes().start(order(tmp_path))
+
+
+def test_a_run_that_could_not_be_started_has_ended():
+    assert NotStarted(AccessError("access denied")).poll() == Ended(7, None, "the run could not be started: access denied")
+
+
+@pytest.fixture
+def unreadable(monkeypatch):
+    """Storage that may not be read, and the commands that were started all the same."""
+    commands = []
+
+    def fail(*_):
+        raise AccessError("access denied to s3://bucket")
+
+    monkeypatch.setattr(RunStore, "load", fail)
+    monkeypatch.setattr(runner, "Process", lambda command, _environment: commands.append(command[3:]))
+    return commands
+
+
+def test_who_submits_need_not_be_allowed_to_read_the_storage(unreadable, tmp_path):
+    Processes("http://head:8265").start(order(tmp_path))
+    assert unreadable == [Processes("http://head:8265").words(order(tmp_path), recorded=False)]
+
+
+def test_who_runs_it_here_must_be_allowed_to_read_the_storage(unreadable, tmp_path):
+    with pytest.raises(AccessError, match="access denied to s3://bucket"):
+        Processes().start(order(tmp_path))
+    assert unreadable == []
+
+
+@pytest.mark.parametrize("jobs", [[], ["reviews-1.1"]])
+def test_another_attempt_goes_on_with_what_has_come_as_far_as_the_cluster(unreadable, monkeypatch, tmp_path, jobs):
+    cluster = SimpleNamespace(of_run=lambda run_id: jobs if run_id == "reviews-1" else [])
+    monkeypatch.setitem(sys.modules, "distrnn.cluster.jobs", SimpleNamespace(Jobs=lambda _address: cluster))
+    Processes("http://head:8265").start(order(tmp_path, again=True))
+    assert unreadable == [Processes("http://head:8265").words(order(tmp_path), recorded=bool(jobs))]
 
 
 @pytest.mark.parametrize(

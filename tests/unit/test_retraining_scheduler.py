@@ -1,5 +1,6 @@
 """Schedules on a clock that the test moves: each run exactly as the policy says, and the history tells the story."""
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distrnn.errors import NotFoundError, StorageError
+from distrnn.errors import AccessError, IntegrityError, NotFoundError, StorageError
 from distrnn.retraining.book import Book
 from fixtures_schedule import World, scheduled_workflow
 from storage_doubles import MemoryStore
@@ -93,13 +94,13 @@ def test_a_scheduler_that_was_killed_is_followed_by_another_and_its_run_may_not_
     here.until("2026-11-01T06:00:00")
     assert here.story() == ["01 03:00 abandoned", "01 03:00 promoted"]
     first, second = here.history()
-    assert (first.number, second.number, first.run_id == second.run_id) == (1, 2, True)
+    assert (first.number, second.number, first.run_id == second.run_id) == (1, 3, True)
     assert first.error == "its scheduler (killed) is gone; next goes on"
     orphan, _ = here.runs
     here.now = orphan.ends_at
     assert orphan.poll().exit_code == 6
     assert orphan.poll().error == (
-        "the schedule of reviews has given up this run (its number is 1, the newest one 2), so nothing is published. "
+        "the schedule of reviews has given up this run (its number is 1, the newest one 3), so nothing is published. "
         "See: distrnn schedule history reviews"
     )
     assert len(here.published) == 1
@@ -147,7 +148,187 @@ def test_a_decision_whose_scheduler_died_before_the_state_knew_is_not_made_twice
     here.until("2026-11-02T02:00:00")
     assert here.story() == ["01 03:00 promoted"]
     assert (len(here.runs), len(here.published)) == (1, 1)
-    assert here.book.read("reviews").state.counts == {"promoted": 1}
+    assert here.counts() == {"promoted": 1}
+    assert here.told == here.history()
+
+
+def test_a_decision_of_a_slow_scheduler_that_comes_before_the_takeover_stands(world):
+    here = world()
+    here.takes = timedelta(minutes=5)
+    slow = here.scheduler("slow")
+    here.until("2026-11-01T03:02:00")
+    here.kill(slow)
+    here.until("2026-11-01T03:10:00")
+
+    class Overtaken(Book):
+        def decision(self, workflow, number):
+            found = super().decision(workflow, number)
+            slow.step()  # its run has ended long ago
+            return found
+
+    here.scheduler("next", Overtaken(here.store))
+    here.until("2026-11-02T02:00:00")
+    assert here.story() == ["01 03:00 promoted"]
+    assert here.counts() == {"promoted": 1}
+    assert here.told == here.history()
+
+
+def test_a_scheduler_that_renews_its_lease_as_it_is_taken_over_publishes_once(world):
+    here = world()
+    here.takes = HOUR
+    slow = here.scheduler("slow")
+    here.until("2026-11-01T03:10:00")
+    here.kill(slow)
+    here.until("2026-11-01T03:20:00")
+
+    class Overtaken(Book):
+        def decide(self, entry):
+            stands = super().decide(entry)
+            if entry.outcome == "abandoned":
+                slow.step()
+                here.schedulers.append(slow)
+            return stands
+
+    here.scheduler("next", Overtaken(here.store))
+    for _ in range(60):
+        here.forward(timedelta(minutes=1))
+    here.until("2026-11-02T02:00:00")
+    assert here.story() == ["01 03:00 abandoned", "01 03:00 promoted"]
+    assert here.counts() == {"abandoned": 1, "promoted": 1}
+    assert (len(here.runs), len(here.published)) == (1, 1)
+    assert here.told == here.history()
+
+
+def test_a_run_that_takes_its_scheduler_down_each_time_is_given_up_until_the_next_tick(world):
+    here = world(retries={"count": 2, "wait_s": 600})
+    here.takes = 10 * HOUR
+    for number, taken_down_at in enumerate(("03:01", "03:17", "03:43", "06:00"), start=1):
+        victim = here.scheduler(f"victim-{number}")
+        here.until(f"2026-11-01T{taken_down_at}:00")
+        here.kill(victim)
+    assert here.story() == ["01 03:00 abandoned", "01 03:00 abandoned", "01 03:00 failed"]
+    assert [entry.attempt for entry in here.history()] == [1, 2, 3]
+    assert [entry.error for entry in here.history()] == [
+        "its scheduler (victim-1) is gone; victim-2 goes on",
+        "its scheduler (victim-2) is gone; victim-3 goes on",
+        "its scheduler (victim-3) is gone, and attempt 3 was the last one",
+    ]
+    waits = [entry.retry_at - entry.ended_at if entry.retry_at else None for entry in here.history()]
+    assert waits == [timedelta(minutes=10), timedelta(minutes=20), None]
+    assert (len(here.runs), here.published) == (3, [])
+    assert here.counts() == {"abandoned": 2, "failed": 1}
+    assert here.told == here.history()
+    here.takes = HOUR
+    here.scheduler("next")
+    here.until("2026-11-02T05:00:00")
+    assert here.story()[3:] == ["02 03:00 promoted"]
+
+
+def test_a_scheduler_that_is_stopped_again_and_again_costs_its_run_no_attempt(world):
+    here = world(retries={"count": 0})
+    here.takes = 2 * HOUR
+    for number in range(3):
+        stopped = here.scheduler(f"stopped-{number}")
+        here.until(f"2026-11-01T03:1{number}:00")
+        stopped.shut_down()
+        here.kill(stopped)
+    here.scheduler("next")
+    here.until("2026-11-01T12:00:00")
+    assert here.story() == ["01 03:00 abandoned"] * 3 + ["01 03:00 promoted"]
+    assert [entry.attempt for entry in here.history()] == [1] * 4
+    assert here.counts() == {"abandoned": 3, "promoted": 1}
+    assert here.told == here.history()
+
+
+def test_a_run_that_was_given_up_cannot_publish_while_its_turn_waits(world):
+    here = world(retries={"count": 1, "wait_s": 3600})
+    here.takes = timedelta(minutes=30)
+    killed = here.scheduler("killed")
+    here.until("2026-11-01T03:01:00")
+    here.kill(killed)
+    here.scheduler("next")
+    here.until("2026-11-01T03:40:00")
+    (orphan,) = here.runs
+    assert orphan.poll().exit_code == 6
+    assert here.published == []
+
+
+def test_a_scheduler_that_died_before_it_ordered_a_run_on_a_cluster_is_counted_too(world):
+    here = world()
+    here.finds_again = True
+    killed = here.scheduler("killed")
+    here.until("2026-11-01T02:59:00")
+    here.now += timedelta(minutes=1)
+    killed.step()  # looks at the inputs
+    here.kill(killed)
+    here.scheduler("next")
+    here.until("2026-11-01T12:00:00")
+    assert here.story() == ["01 03:00 abandoned", "01 03:00 promoted"]
+    assert [entry.attempt for entry in here.history()] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (StorageError("no answer"), 1, "no answer"),
+        (OSError(12, "Cannot allocate memory"), 1, "[Errno 12] Cannot allocate memory"),
+        (ValueError("a fault"), 1, "internal error: ValueError: a fault"),
+    ],
+)
+def test_a_run_that_cannot_be_started_has_failed_and_is_tried_again(world, error, code, message):
+    here = world(retries={"count": 1, "wait_s": 600})
+    here.start_errors = [error]
+    here.scheduler("one")
+    here.until("2026-11-01T12:00:00")
+    assert here.story() == ["01 03:00 failed", "01 03:00 promoted"]
+    first, second = here.history()
+    assert (first.exit_code, first.error) == (code, f"the run could not be started: {message}")
+    assert (first.retry_at - first.ended_at, first.attempt, second.attempt) == (timedelta(minutes=10), 1, 2)
+    assert here.counts() == {"failed": 1, "promoted": 1}
+    assert here.told == here.history()
+    assert not [text for text in here.said if "took over" in text]
+
+
+@pytest.mark.parametrize(("error", "code"), [(AccessError("access denied"), 7), (IntegrityError("run.json is damaged"), 5)])
+def test_a_run_that_will_never_start_is_given_up(world, error, code):
+    here = world()
+    here.start_errors = [error] * 9
+    here.scheduler("one")
+    here.until("2026-11-01T12:00:00")
+    assert here.story() == ["01 03:00 failed"]
+    assert (here.history()[0].exit_code, here.history()[0].retry_at) == (code, None)
+    assert len(here.start_errors) == 8
+
+
+def test_what_goes_wrong_with_one_workflow_holds_up_no_other(world, tmp_path):
+    here = world()
+
+    class Faulty(Book):
+        def read(self, workflow):
+            if workflow == "other":
+                raise TypeError("can't compare offset-naive and offset-aware datetimes")
+            return super().read(workflow)
+
+    here.scheduler("one", Faulty(here.store), scheduled_workflow({"cron": "0 3 * * *"}, tmp_path, "other"))
+    here.until("2026-11-01T12:00:00")
+    assert here.story() == ["01 03:00 promoted"]
+    assert here.said[0] == "other: internal error: TypeError: can't compare offset-naive and offset-aware datetimes"
+
+
+def test_a_run_that_cannot_be_stopped_holds_up_the_turn_of_no_other(world, tmp_path):
+    here = world()
+    here.takes = HOUR
+    one = here.scheduler("one", None, scheduled_workflow({"cron": "0 3 * * *"}, tmp_path, "other"))
+    here.until("2026-11-01T03:10:00")
+
+    def fail():
+        raise OSError(5, "Input/output error")
+
+    assert [run.order.workflow for run in here.runs] == ["other", "reviews"]
+    here.runs[0].stop = fail
+    one.shut_down()
+    assert here.said[-1] == "other: [Errno 5] Input/output error"
+    assert here.book.read("reviews").state.holder is None
 
 
 def test_a_scheduler_that_slept_through_its_lease_stops_its_run(world):
@@ -177,7 +358,7 @@ def test_a_scheduler_that_is_stopped_gives_its_turn_to_the_next_at_once(world):
     assert [run.stopped for run in here.runs] == [True, False]
     here.until("2026-11-01T12:00:00")
     assert here.story() == ["01 03:00 abandoned", "01 03:00 promoted"]
-    assert here.history()[0].error == "its scheduler (one that was stopped) is gone; next goes on"
+    assert here.history()[0].error == "its scheduler was stopped; next goes on"
 
 
 def test_a_run_that_fails_goes_on_after_longer_and_longer_waits(world):
@@ -342,4 +523,7 @@ def test_whatever_becomes_of_the_schedulers_no_tick_is_published_twice(steps, co
     final = [entry for entry in here.history() if entry.outcome in ("promoted", "refused")]
     assert len({entry.tick for entry in final}) == len(final)
     assert len({entry.number for entry in here.history()}) == len(here.history())
+    assert here.counts() == Counter(entry.outcome for entry in here.history())
+    assert sorted(entry.number for entry in here.told) == [entry.number for entry in here.history()]
+    assert all(entry.attempt <= 3 for entry in here.history())
     assert len(here.published) == len(set(here.published))

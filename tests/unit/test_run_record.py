@@ -102,7 +102,8 @@ def test_the_documents_that_a_teacher_labelled_are_recorded_and_no_others_taken(
         record.with_pseudo_labels(runs, document, "b" * 64, "teacher@sha256:12")
     assert str(caught.value) == (
         "expected the pseudo-labelled documents that run mine began with (aaaaaaaaaaaa). Received: others (bbbbbbbbbbbb). "
-        "Bring the file of train.pseudo_labels.path back, or start a new run."
+        "Bring the file of train.pseudo_labels.path back if it changed, or start a new run: other documents are left out, too, where the "
+        "alias has pinned another evaluation set since."
     )
 
 

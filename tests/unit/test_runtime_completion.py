@@ -41,6 +41,15 @@ def test_a_guess_after_every_character(tiny_language_model: Write) -> None:
     assert [guess for _, guess in read] == [model.complete(text, top=1)[0] for text in ("c", "ca", "cab")]
 
 
+def test_what_is_read_before_the_text_is_nobodys_token(tiny_language_model: Write) -> None:
+    characters = load_folder(tiny_language_model())
+    assert [token for token, _ in characters.guesses("")] == [None]
+    assert [token for token, _ in characters.guesses("\n")] == ["\n"]
+    words = load_folder(tiny_language_model("words", level="word", tokens=("the", "good", "film")))
+    assert [token for token, _ in words.guesses("The film!")] == [None, "the", "film"]
+    assert words.guesses("")[0] == (None, words.complete("", top=1)[0])
+
+
 def test_nothing_written_yet_is_no_obstacle(tiny_language_model: Write) -> None:
     assert len(load_folder(tiny_language_model()).complete("", top=3)) == 3
 

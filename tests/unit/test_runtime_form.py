@@ -47,8 +47,8 @@ def set_key(layer: int, key: str, value: Any) -> Callable[[list[dict[str, Any]]]
         ),
         (
             set_key(1, "type", "gru"),
-            "model.json layer 'lstm_0': expected the keys type, name, units, return_sequences, stateful, activation, recurrent_activation. "
-            "Received: type, name, units, return_sequences, stateful.",
+            "model.json layer 'lstm_0': expected the keys type, name, units, return_sequences, stateful, activation, recurrent_activation, "
+            "reset_after. Received: type, name, units, return_sequences, stateful.",
         ),
         (
             set_key(1, "go_backwards", True),
@@ -311,6 +311,23 @@ def test_arrays_of_another_cell(tmp_path: Path, cell: str, key: str, shape: tupl
     weights[f"{cell}_0/{key}"] = np.zeros(shape, "f4")
     message = f"weights.npz {cell}_0/{key}: expected the shape {expected}. Received: {list(shape)}. {AGAIN}"
     assert refusal(write_form(tmp_path, layers, weights)) == message
+
+
+@pytest.mark.parametrize(("reset_after", "expected", "received"), [(True, "[2, 12]", "[12]"), (False, "[12]", "[2, 12]")])
+def test_a_gru_of_one_form_has_no_bias_of_the_other(tmp_path: Path, reset_after: bool, expected: str, received: str) -> None:
+    layers, weights = tiny_layers(cell="gru", cell_activation="tanh", reset_after=not reset_after)
+    layers[1]["reset_after"] = reset_after
+    message = f"weights.npz gru_0/bias: expected the shape {expected}. Received: {received}. {AGAIN}"
+    assert refusal(write_form(tmp_path, layers, weights)) == message
+
+
+def test_a_gru_published_before_there_was_a_choice_resets_behind_the_product(tmp_path: Path) -> None:
+    layers, weights = tiny_layers(cell="gru", cell_activation="tanh")
+    tokens = np.array([[1, 2, 3]])
+    before = Network.load(write_form(tmp_path / "before", layers, weights)).predict(tokens)
+    layers[1]["reset_after"] = True
+    after = Network.load(write_form(tmp_path / "after", layers, weights)).predict(tokens)
+    np.testing.assert_array_equal(before, after)
 
 
 def test_a_kernel_of_another_window(tmp_path: Path) -> None:

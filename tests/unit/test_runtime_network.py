@@ -1,6 +1,7 @@
 """The NumPy network computes what its layers mean, whatever road it takes: table or distinct tokens, shared padding, batches, steps."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,11 @@ from fixtures_runtime import reference, tiny_bag, tiny_convolution, tiny_layers,
 TOLERANCE = 1e-5
 CELLS = ("simple_rnn", "gru", "lstm")
 POOLINGS = ("global_max_pooling1d", "global_average_pooling1d", "attention_pooling")
-RECURRENT = [{"cell": "lstm"}, *({"cell": cell, "cell_activation": name} for cell in CELLS for name in ("tanh", "relu"))]
+RECURRENT = [
+    {"cell": "lstm"},
+    *({"cell": cell, "cell_activation": name} for cell in CELLS for name in ("tanh", "relu")),
+    {"cell": "gru", "cell_activation": "tanh", "reset_after": False},
+]
 
 
 def random_tokens(rows: int, steps: int, ids: int, seed: int) -> np.ndarray:
@@ -40,7 +45,7 @@ def random_tokens(rows: int, steps: int, ids: int, seed: int) -> np.ndarray:
     seed=st.integers(0, 1000),
 )
 @settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_predict_equals_the_reference(tmp_path: Path, cell: dict[str, str], rows: int, steps: int, seed: int, **keys) -> None:
+def test_predict_equals_the_reference(tmp_path: Path, cell: dict[str, Any], rows: int, steps: int, seed: int, **keys) -> None:
     layers, weights = tiny_layers(seed=seed, **cell, **keys)
     tokens = random_tokens(rows, steps, 8, seed)
     predicted = Network.load(write_form(tmp_path, layers, weights)).predict(tokens)
@@ -57,6 +62,7 @@ def test_predict_equals_the_reference(tmp_path: Path, cell: dict[str, str], rows
     pooling=st.none() | st.sampled_from(POOLINGS),
     activation=st.sampled_from(["tanh", "relu"]),
     recurrent_activation=st.sampled_from(["sigmoid", "hard_sigmoid"]),
+    reset_after=st.booleans(),
     normalized=st.booleans(),
     mask_zero=st.booleans(),
     rows=st.integers(1, 6),
@@ -231,7 +237,7 @@ def test_a_sequence_cut_anywhere_goes_on_with_its_state(tmp_path: Path, cuts: se
 @pytest.mark.parametrize("mask_zero", [False, True])
 @pytest.mark.parametrize("units", [(4,), (4, 3)])
 @pytest.mark.parametrize("cell", RECURRENT)
-def test_a_step_equals_a_window_of_one(tmp_path: Path, cell: dict[str, str], units: tuple[int, ...], mask_zero: bool) -> None:
+def test_a_step_equals_a_window_of_one(tmp_path: Path, cell: dict[str, Any], units: tuple[int, ...], mask_zero: bool) -> None:
     layers, weights = tiny_layers(sequences=True, outputs=5, activation="softmax", units=units, mask_zero=mask_zero, **cell)
     model, tokens = Network.load(write_form(tmp_path, layers, weights)), random_tokens(6, 7, 8, 3)
     by_step = by_window = model.initial_state(6)
@@ -252,7 +258,7 @@ def test_a_step_leaves_the_state_it_was_given_as_it_was(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cell", RECURRENT)
-def test_padding_that_rows_begin_with_is_computed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cell: dict[str, str]) -> None:
+def test_padding_that_rows_begin_with_is_computed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cell: dict[str, Any]) -> None:
     model = Network.load(write_form(tmp_path, *tiny_layers(**cell)))
     tokens = np.array([[0] * 9 + [5], [0] * 10, [0] * 9 + [6]])
     model.predict(tokens)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from distrnn.client import LanguageModel, load_folder
 from distrnn.errors import DataError, UsageError
+from distrnn.evaluation.held_out import measure
 from distrnn.runtime import Network, scoring
 from distrnn.runtime.assemble import load_layers
 from distrnn.runtime.scoring import Surprise, score_lines
@@ -129,6 +130,24 @@ def test_words_begin_with_a_start_so_that_the_first_is_foreseen_too(tiny_languag
     assert score.total_nats == pytest.approx(float(losses.sum()), rel=1e-5)
 
 
+@SHARED
+@given(text=st.lists(st.sampled_from(["the", "good", "FILM", "other", " ", ",", "\n", "<br />"])).map("".join))
+def test_the_characters_of_words_are_those_of_the_text(tiny_language_model: Write, text: str) -> None:
+    model = load_folder(tiny_language_model(level="word", tokens=("the", "good", "film")))
+    score = score_lines(model.network, model.preprocessing.vocabulary, text.splitlines(keepends=True))
+    assert score.characters == len(text)
+    assert score.tokens == len(model.preprocessing.vocabulary.encode(text)) - 1
+
+
+def test_bits_per_character_are_those_of_a_run(tiny_language_model: Write) -> None:
+    """The same figures that `run` reports of the held-out text; the first of characters is no token, because nothing is before it."""
+    words = load_folder(tiny_language_model("words", level="word", tokens=("the", "good", "film")))
+    for model, text in ((load_folder(tiny_language_model()), TEXT), (words, "The good film, the film!\n" * 40 + "\n")):
+        score, expected = model.score(text), measure(model, [text], np.array([-1]))[None]
+        found = {key: getattr(score, key) for key in ("loss_nats", "bits_per_character", "perplexity", "tokens")}
+        assert found == pytest.approx(expected, rel=1e-5)
+
+
 def test_long_lines_of_words_are_cut_between_words(tiny_language_model: Write) -> None:
     model = load_folder(tiny_language_model(level="word", tokens=("the", "good", "film")))
     line = "The good, <br />good film. " * 25
@@ -142,6 +161,14 @@ def test_nothing_to_foresee(model: LanguageModel, text: str) -> None:
     with pytest.raises(DataError) as caught:
         model.score(text)
     assert str(caught.value) == "a text to score must have two tokens at least, for the second to follow the first. Received: fewer."
+
+
+def test_a_text_that_begins_with_a_start_needs_one_token(tiny_language_model: Write) -> None:
+    model = load_folder(tiny_language_model(level="word", tokens=("the", "good", "film")))
+    with pytest.raises(DataError) as caught:
+        model.score("\n, \n")
+    assert str(caught.value) == "a text to score must have one token at least. Received: none."
+    assert model.score("film").tokens == 1
 
 
 @pytest.mark.parametrize(

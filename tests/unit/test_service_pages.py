@@ -246,6 +246,29 @@ def test_the_schedules_of_the_registry_are_told(service, published):
     assert f'distrnn_workflow_last_check_timestamp_seconds{{workflow="weekly"}} {since.timestamp()!r}'.split()[0] in text
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [{"counts": {"failed": 10**400}}, {"counts": {"x": 1}}, {"cron": "every day"}, {"workflow": "weekly"}, {"since": "2026-11-27"}],
+)
+def test_a_damaged_record_of_a_schedule_costs_its_own_figures_only(service, published, changes):
+    import json
+
+    from distrnn.registry.layout import schedule_key
+    from distrnn.retraining.book import Book
+    from distrnn.retraining.state import State
+
+    state = State(workflow="weekly", cron="0 3 * * 1", timezone="UTC", since=datetime(2026, 11, 27, tzinfo=UTC), counts={"abandoned": 2})
+    assert Book(published.store).swap(state, None) is not None
+    damaged = {**state.model_dump(mode="json"), "workflow": "bad", **changes}
+    published.store.put(schedule_key("bad"), json.dumps(damaged).encode())
+    answer = service(metrics_age_s=0.0).get("/metrics")
+    assert answer.status_code == 200
+    assert [line for line in answer.text.splitlines() if line.startswith("distrnn_workflow_runs_total{")] == [
+        'distrnn_workflow_runs_total{outcome="abandoned",workflow="weekly"} 2.0'
+    ]
+    assert "distrnn_registry_collection_errors_total 1.0" in answer.text
+
+
 def test_one_damaged_document_costs_its_own_figures_only(service, published):
     from distrnn.registry.layout import version_key
 

@@ -7,7 +7,7 @@ import pytest
 from distrnn.errors import WorkflowError
 from distrnn.training.architecture import architecture
 from distrnn.training.kernel_plan import kernels_for
-from distrnn.training.model_facts import cudnn_obstacles
+from distrnn.training.model_facts import cudnn_obstacles, is_recurrent
 from distrnn.training.plan import Placement
 from distrnn.workflow import validate
 from fixtures_workflow import changed
@@ -61,14 +61,23 @@ def test_there_is_no_gate_without_a_measure():
     )
 
 
-def test_a_plan_can_say_what_it_is():
-    model = validate(WORDS, "w.yaml").model
-    stages = architecture(model, 100)
-    assert [(stage.layer, stage.output, stage.parameters) for stage in stages] == [
-        ("tokens", ("B", "any"), None),
-        ("embedding", ("B", "any", 10), 1000),
-        ("embedding_bias", ("B", 10), 10),
+@pytest.mark.parametrize(("kind", "read", "compared"), [("skip-gram", ("B", 10), 15), ("cbow", ("B", 10, 10), 6)])
+def test_a_plan_draws_what_is_trained(kind, read, compared):
+    model = validate(changed(WORDS, "model.type", kind), "w.yaml").model
+    assert [(stage.layer, stage.output, stage.parameters, stage.beside) for stage in architecture(model, 100)] == [
+        ("tokens", ("B", 16), None, False),
+        ("embedding", read, 1000, False),
+        ("predicted", ("B", compared, 10), 1000, True),
+        ("output", ("B", compared), None, False),
     ]
-    assert cudnn_obstacles(model) == []
-    kernels = kernels_for(model, validate(WORDS, "w.yaml").train, Placement("cpu", 2, 0, 1))
+
+
+def test_nothing_in_it_is_for_cudnn():
+    model = validate(WORDS, "w.yaml").model
+    assert (is_recurrent(model), cudnn_obstacles(model)) == (False, [])
+
+
+def test_a_plan_can_say_how_a_step_is_computed():
+    workflow = validate(WORDS, "w.yaml")
+    kernels = kernels_for(workflow.model, workflow.train, Placement("cpu", 2, 0, 1))
     assert kernels.reason == "XLA compiles the step: type skip-gram has no recurrence, one device."

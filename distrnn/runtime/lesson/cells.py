@@ -10,8 +10,8 @@ the chain rule and nothing else; each line of `back` undoes the line of `forward
     y = x + b     d_x = d_y        d_b = d_y, summed over the rows
     y = tanh(x)   d_x = d_y·(1 - y²)                   and for sigmoid: d_y·y·(1 - y); both by what came out, so x need not be kept
 
-Source: keras.layers.SimpleRNN, GRU (reset_after) and LSTM, their order of gates included; Hochreiter and Schmidhuber (1997); Cho et al.
-(2014).
+Source: keras.layers.SimpleRNN, GRU (`reset_after` true and false) and LSTM, their order of gates included; Hochreiter and Schmidhuber
+(1997); Cho et al. (2014).
 """
 
 from typing import Any, Protocol
@@ -82,6 +82,7 @@ class GRU:
     """Two gates: z says how much of the state is kept, r how much of it the candidate g sees.
 
     x·K + b₀ and h·R + b₁ have the columns z r g; the reset gate acts on the product (Keras' reset_after), so each has a bias of its own.
+    `ResetBeforeGRU` is the other form.
     """
 
     gates, states = 3, 1
@@ -107,6 +108,41 @@ class GRU:
         d_bias = np.stack([d_from_x.sum(axis=0), d_from_h.sum(axis=0)])
         d_weights = {KERNEL: x.T @ d_from_x, RECURRENT: h.T @ d_from_h, BIAS: d_bias}
         return d_from_x @ weights[KERNEL].T, (d_after * z + d_from_h @ weights[RECURRENT].T,), d_weights
+
+
+class ResetBeforeGRU:
+    """The GRU whose reset gate acts on the state before the product (Keras' reset_after=False).
+
+    x·K + b has the columns z r g; R has those of the gates, which are multiplied by h, and then those of g, which are multiplied by r·h.
+    """
+
+    gates, states = 3, 1
+
+    def forward(self, weights: Weights, x: Array, state: State) -> tuple[State, Memory]:
+        """See `Cell`."""
+        (h,) = state
+        of_gates, of_candidate = np.split(weights[RECURRENT], [2 * h.shape[1]], axis=1)
+        x_z, x_r, x_g = np.split(x @ weights[KERNEL] + weights[BIAS], 3, axis=1)
+        h_z, h_r = np.split(h @ of_gates, 2, axis=1)
+        z, r = sigmoid(x_z + h_z), sigmoid(x_r + h_r)
+        seen = r * h
+        g = np.tanh(x_g + seen @ of_candidate)
+        after = z * h + (1 - z) * g
+        return (after,), (x, h, z, r, seen, g)
+
+    def back(self, weights: Weights, d_state: State, memory: Memory) -> tuple[Array, State, Weights]:
+        """See `Cell`."""
+        (d_after,), (x, h, z, r, seen, g) = d_state, memory
+        of_gates, of_candidate = np.split(weights[RECURRENT], [2 * h.shape[1]], axis=1)
+        d_z, d_g = d_after * (h - g), d_after * (1 - z)
+        d_x_g = d_g * (1 - g**2)
+        d_seen = d_x_g @ of_candidate.T
+        d_r = d_seen * h
+        d_gates = np.concatenate([d_z * z * (1 - z), d_r * r * (1 - r)], axis=1)
+        d_summed = np.concatenate([d_gates, d_x_g], axis=1)
+        d_recurrent = np.concatenate([h.T @ d_gates, seen.T @ d_x_g], axis=1)
+        d_weights = {KERNEL: x.T @ d_summed, RECURRENT: d_recurrent, BIAS: d_summed.sum(axis=0)}
+        return d_summed @ weights[KERNEL].T, (d_after * z + d_seen * r + d_gates @ of_gates.T,), d_weights
 
 
 class LSTM:

@@ -28,7 +28,7 @@ Ids = npt.NDArray[np.integer[Any]]
 
 
 def first_weights(cell: Cell, *, characters: int, units: int, seed: int, dtype: type[np.floating[Any]] = np.float32) -> Weights:
-    """The weights before anything is learned; of several gates each has the identity. A cell of one bias, so no GRU."""
+    """The weights before anything is learned; of several gates each has the identity. A cell of one bias, so not `GRU`."""
     generator = np.random.default_rng(seed)
 
     def drawn(rows: int, columns: int) -> Array:

@@ -40,7 +40,7 @@ def forward(cell: Cell, weights: Weights, inputs: Array, state: State, keep: Mas
 
     Args:
         cell: what a step is.
-        weights: its kernel [F, G·U], recurrent_kernel [U, G·U] and bias [G·U] (of a GRU [2, G·U]).
+        weights: its kernel [F, G·U], recurrent_kernel [U, G·U] and bias [G·U] (of `GRU` [2, G·U]).
         inputs: [T, B, F].
         state: before the first step, [B, U] each.
         keep: [T, B], false where a row's step is skipped; None skips nothing.
