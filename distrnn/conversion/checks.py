@@ -17,6 +17,7 @@ from distrnn.runtime.form import WEIGHTS_FILE, read_window
 
 ROWS, STEPS = 8, 24
 EXACT = 1e-6
+NOTHING = np.empty(0, np.float32)
 
 
 def random_rows(model: LoadedModel, window: int | None) -> npt.NDArray[np.int64]:
@@ -57,8 +58,11 @@ def vectors_apart(file: Path, words: Sequence[str], matrix: npt.NDArray[np.float
         IntegrityError: a word or a number is another one; names the first.
     """
     written = open_vectors(file)
-    for entry, word, vector in zip_longest(written.entries(), words, matrix):
-        found = None if entry is None else entry.word.decode(errors="replace")
-        if found != word or not np.array_equal(written.numbers(entry), vector):
-            raise IntegrityError(f"{file.name}: expected the vector of {word!r} as the model has it. Received: another one, of {found!r}.")
+    found = ((entry.word.decode(errors="replace"), written.numbers(entry)) for entry in written.entries())
+    for (name, numbers), (word, vector) in zip_longest(found, zip(words, matrix, strict=True), fillvalue=(None, NOTHING)):
+        if name != word:
+            expected, received = ("no more words" if one is None else repr(one) for one in (word, name))
+            raise IntegrityError(f"{file.name}: expected {expected}. Received: {received}.")
+        if not np.array_equal(numbers, vector):
+            raise IntegrityError(f"{file.name}: expected {word!r} with the model's own numbers. Received: {name!r} with others.")
     return 0.0

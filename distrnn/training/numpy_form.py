@@ -95,6 +95,8 @@ def _describe(layer: keras.layers.Layer) -> Spec:
             return {"type": "flatten", "steps": layer.input.shape[1]}
         case keras.layers.Dense(use_bias=True):
             return {"type": "dense", "units": layer.units, "activation": layer.activation.__name__}
+        case keras.layers.TimeDistributed(layer=keras.layers.Dense(use_bias=True)):
+            return _describe(layer.layer)  # a dense layer acts on each step by itself anyway
         case _:
             raise TypeError(f"no NumPy form for the layer {type(layer).__name__}")
 

@@ -1,5 +1,6 @@
 """What `distrnn schedule manifests` writes holds to the schemas and rules of the manifests in infra/kubernetes, and does what it says."""
 
+import functools
 import json
 import os
 import shutil
@@ -21,16 +22,18 @@ GPUS = ("--set", "scaling.device=gpu", "--set", "scaling.gpus_per_worker=4")
 Written = Callable[..., list[dict[str, Any]]]
 
 
-@pytest.fixture
-def written(repo_root: Path, tmp_path: Path) -> Written:
+@pytest.fixture(scope="module")
+def written(repo_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Written:
     """The documents of a form."""
+    folder = tmp_path_factory.mktemp("manifests")
 
+    @functools.cache
     def write(form: str, *more: str) -> list[dict[str, Any]]:
         words = ["schedule", "manifests", str(repo_root / "workflows/imdb-lstm-weekly.yaml"), "--format", form]
         words += ["--registry", "s3://bucket/models", "--set", "data.source=parquet", "--set", "data.path=s3://bucket/imdb"]
         words += ["--set", "storage.root=s3://bucket/distrnn", *more, "--json"]
         done = subprocess.run(
-            [sys.executable, "-m", "distrnn", *words], env=os.environ, cwd=tmp_path, capture_output=True, text=True, check=False
+            [sys.executable, "-m", "distrnn", *words], env=os.environ, cwd=folder, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
         found: list[dict[str, Any]] = json.loads(done.stdout)

@@ -275,6 +275,22 @@ def test_a_gru_of_either_form_predicts_the_same(
     np.testing.assert_allclose(network.predict(rows), model(rows, training=False), rtol=0, atol=TOLERANCE)
 
 
+@pytest.mark.parametrize("mask_zero", [False, True])
+def test_a_dense_layer_for_every_step_predicts_the_same(tmp_path: Path, mask_zero: bool) -> None:
+    layers = [
+        keras.Input((7,), dtype="int32"),
+        keras.layers.Embedding(VOCABULARY, 4, mask_zero=mask_zero),
+        keras.layers.LSTM(5, return_sequences=True),
+        keras.layers.TimeDistributed(keras.layers.Dense(6, activation="relu")),
+        keras.layers.TimeDistributed(keras.layers.Dense(3, activation="softmax")),
+    ]
+    model = keras.Sequential(layers)
+    network = published(model, tmp_path, 15)
+    tokens = either_padding(np.random.default_rng(16), 20, 7)
+
+    np.testing.assert_allclose(network.predict(tokens), model.predict_on_batch(tokens), rtol=0, atol=TOLERANCE)
+
+
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_mask_over_a_carried_state_gives_the_same(tmp_path: Path, cell: Cell) -> None:
     model = stacked(cell, batch=8, length=6, stateful=True, sequences=True)
@@ -294,6 +310,10 @@ def test_a_mask_over_a_carried_state_gives_the_same(tmp_path: Path, cell: Cell) 
         (lambda: keras.layers.LayerNormalization(scale=False), "no NumPy form for the layer LayerNormalization"),
         (lambda: keras.layers.LayerNormalization(axis=1), "no NumPy form for the layer LayerNormalization"),
         (lambda: keras.layers.Dense(1, use_bias=False), "no NumPy form for the layer Dense"),
+        (
+            lambda: keras.layers.TimeDistributed(keras.layers.Dense(1, use_bias=False)),
+            "no NumPy form for the layer TimeDistributed",
+        ),
         (lambda: keras.layers.Softmax(axis=1), "no NumPy form for the layer Softmax"),
         (lambda: keras.layers.Bidirectional(keras.layers.GRU(2), merge_mode="sum"), "no NumPy form for the layer Bidirectional"),
         (

@@ -62,18 +62,18 @@ def test_convert_as_text_says_how_close_it_is(cli, published, form, what):
 
 def test_an_npz_that_says_something_else_is_refused(published):
     model, other = load_model("reviews@v1", published), published.pull("reviews@v2")
-    with pytest.raises(
-        IntegrityError, match=r"^weights\.npz: expected outputs within 1e-06 of the model's own\. Received: 0\.\d+ apart\.$"
-    ):
+    message = r"^weights\.npz: expected outputs within 1e-06 of the model's own\. Received: 0\.\d+ apart\.$"
+    with pytest.raises(IntegrityError, match=message):
         outputs_apart(model, other)
 
 
 @pytest.mark.parametrize(
     ("words", "matrix", "received"),
     [
-        (["good", "bad"], [[1, 0.1], [3, 4.0000005]], "expected the vector of 'bad' as the model has it. Received: another one, of 'bad'."),
-        (["good", "film"], [[1, 0.1], [3, 4]], "expected the vector of 'film' as the model has it. Received: another one, of 'bad'."),
-        (["good"], [[1, 0.1]], "expected the vector of None as the model has it. Received: another one, of 'bad'."),
+        (["good", "bad"], [[1, 0.1], [3, 4.0000005]], "expected 'bad' with the model's own numbers. Received: 'bad' with others."),
+        (["good", "film"], [[1, 0.1], [3, 4]], "expected 'film'. Received: 'bad'."),
+        (["good"], [[1, 0.1]], "expected no more words. Received: 'bad'."),
+        (["good", "bad", "film"], [[1, 0.1], [3, 4], [5, 6]], "expected 'film'. Received: no more words."),
     ],
 )
 def test_vectors_that_are_others_when_they_are_read_back_are_refused(tmp_path, words, matrix, received):
