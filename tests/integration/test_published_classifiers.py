@@ -57,7 +57,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "imdb-cnn": SHORT,
     "imdb-cnn-multi": SHORT,
     "imdb-bigru": {**SHORT, "model.units": 16, "train.length_buckets": 2},
-    # begun with the encoder of imdb-lm in tests/e2e/test_fine_tuning.py
+    # begun with the encoder of imdb-lm in tests/e2e/test_few_real_labels.py
     "imdb-lm-finetune": {**SHORT, "model.weights_from": None, "model.units": 16, "train.length_buckets": 2, "train.keep_best": None},
 }
 UNLABELLED: dict[str, dict[str, Any]] = {
@@ -77,7 +77,7 @@ UNLABELLED: dict[str, dict[str, Any]] = {
     },
 }
 SYNTHETIC = {"data.source": "synthetic-reviews", "data.path": None, "model.sequence_length": 64, "train.global_batch_size": 64}
-ELSEWHERE = (
+ELSEWHERE = (  # the last three: tests/e2e/test_few_real_labels.py
     "imdb-lstm-multigpu",
     "imdb-lstm-weekly",
     "imdb-simple-rnn-tiny-sweep",
