@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import distrnn
+from distrnn.cluster.initial_weights import weights_from
 from distrnn.data.fingerprint import fingerprint_parts
 from distrnn.data.pretrained import digest_of
 from distrnn.data.sources import open_source
@@ -26,7 +27,7 @@ def inputs_of(file: str, settings: Sequence[str], registry: Registry) -> Inputs:
     Args:
         file: of the workflow.
         settings: `--set` texts.
-        registry: holds the version whose labels the run learns from, if it learns from any.
+        registry: holds the versions whose labels the run learns from and whose weights it begins with, if there are any.
     Raises:
         NotFoundError: the file or the source does not exist.
         WorkflowError: a key is wrong by now.
@@ -52,6 +53,8 @@ def _data(workflow: Workflow, registry: Registry) -> dict[str, Any]:
     parts = fingerprint_parts(source.name, source.digest(), workflow.data.tokenizer.spec(), source.rules.to_json())
     if vectors := digest_of(workflow):
         parts["vectors"] = {"sha256": vectors}
+    if reference := weights_from(workflow):
+        parts["weights_from"] = registry.resolve(reference).digest
     if (section := workflow.train.pseudo_labels) is not None:
         from distrnn.cluster.pseudo_labelling import unlabelled
 

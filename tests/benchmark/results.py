@@ -108,6 +108,7 @@ VALIDATION_LOSS = ("best", "validation_loss")
 OTHER_END = ("model.padding=post", "model.truncating=post")  # zeros at the end, the first words kept: the lessons' words
 VECTORS, UNLABELLED = "glove/glove.6B.100d.head2604.txt", "imdb/unsupervised.parquet"
 BEGUN = ("model.weights_from=imdb-word2vec", "model.embedding_dim=100")
+HASHED = ("data.tokenizer.buckets=262144", "data.tokenizer.vocabulary_size=null")
 SURE = ("train.pseudo_labels.soft=false", "train.pseudo_labels.threshold=0.9")
 WHOLE = ("data.validation_fraction=0", "train.early_stopping=null")
 
@@ -172,10 +173,12 @@ ROWS = (
     review("imdb-four-conv", "0.792", "the comparison of four, loss 0.649", 1),
     review("imdb-multi-hot", "0.88", "dense network over multi-hot words", 1),
     TEACHER,
+    review("imdb-bag-of-grams", "", "the same, hashed into 262,144 buckets without a vocabulary", 1, *HASHED),
     review("imdb-cnn", "0.89", "our goal", 3),
     review("imdb-cnn-multi", "0.90", "our goal", 5),
     review("imdb-bigru", "0.90", "our goal", 8),
     VECTORS_OF_REVIEWS,
+    replace(VECTORS_OF_REVIEWS, keys=("model.type=cbow",)),
     begun("imdb-cnn", "0.89", 3),
     begun("imdb-cnn-multi", "0.90", 5),
     begun("imdb-bigru", "0.90", 8),

@@ -35,3 +35,18 @@ def test_when_where_and_who_is_told_is_no_change(recorded, sections):
 
 def test_how_it_is_trained_is_a_change(recorded, classifier):
     assert recorded(train={**classifier.get("train", {}), "seed": 7}).workflow != recorded().workflow
+
+
+def test_another_version_of_the_model_it_begins_with_is_a_change(recorded, classifier, tmp_path):
+    registry, model = Registry(str(tmp_path / "registry")), {**classifier["model"], "weights_from": "encoder"}
+
+    def published(text):
+        folder = tmp_path / text
+        folder.mkdir()
+        (folder / "model.json").write_text(text)
+        registry.publish("encoder", folder, metadata={})
+        return recorded(model=model).data
+
+    first = published("1")
+    assert recorded(model=model).data == first
+    assert published("2") != first
