@@ -99,4 +99,4 @@ def test_latency(tmp_path: Path, tiny_classifier: Any) -> None:
     tables.publish("latency", [*tables.table(COLUMNS, rows), "", note], complete=True)
     assert [f"{what}, {peer}: {times:.1f}" for what, _, peer, _, times, asked in comparisons if times < asked] == []
     assert per_s >= 5_000
-    assert min(cold["predict"]) < 0.7
+    assert cold["predict"][0] < 0.7

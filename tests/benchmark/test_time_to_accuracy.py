@@ -56,3 +56,5 @@ def test_time_to_accuracy(shared_data: Path, repo_root: Path, tmp_path: Path) ->
     )
     columns = ("what", "seconds", "test accuracy", "as fast as the peer")
     tables.publish("time", [*tables.table(columns, rows), "", note], complete=REPEATS >= 3)
+    assert accuracy[OURS] >= ASKED
+    assert seconds[OURS] <= 60 * MINUTES
