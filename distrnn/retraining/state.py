@@ -8,6 +8,7 @@ is what the rest relies on. That a crontab comes true and that a zone exists is 
 """
 
 import re
+from abc import ABC, abstractmethod
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
@@ -71,13 +72,13 @@ class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class Record(Part):
+class Record(Part, ABC):
     """A document."""
 
     @property
+    @abstractmethod
     def key(self) -> str:
         """Where it lies."""
-        raise NotImplementedError
 
 
 class Inputs(Part):
