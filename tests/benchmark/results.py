@@ -200,7 +200,7 @@ ROWS = (
     corpus("nietzsche-onehot", "1.7410", "the lesson's notebook, 8 epochs", 2),
     corpus("nietzsche-lstm", "1.6881", "the lesson's notebook, 12 epochs", 5),
     corpus("nietzsche-stateful-simple-rnn", "", 'the lesson: "no luck at all"', 2),
-    corpus("nietzsche-writer", "", "the lesson shows samples", 150),
+    corpus("nietzsche-writer", "", "the lesson shows samples", 60),
     corpus("nietzsche-holdout", "1.263", "the best found for such a model; our goal 1.30", 20, where=VALIDATION_LOSS),
 )
 BEFORE_OTHERS = {row.before for row in ROWS}
