@@ -81,8 +81,13 @@ def local_ray() -> Iterator[None]:
     """One Ray with two logical CPUs for the whole test session; it takes seconds to start, and code under test reuses it."""
     import ray
 
-    ray.init(
-        address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR, configure_logging=False
-    )
+    from fixtures_ray import ASKS_NOBODY
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in ASKS_NOBODY.items():
+            patch.setenv(name, value)
+        ray.init(
+            address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR, configure_logging=False
+        )
     yield
     ray.shutdown()

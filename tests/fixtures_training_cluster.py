@@ -15,6 +15,7 @@ import pytest
 
 from distrnn.storage import open_store
 from fixtures_processes import Command, environment, processes, session_of
+from fixtures_ray import ASKS_NOBODY
 from fixtures_s3 import S3Server, free_ports
 
 START_S = 90.0
@@ -31,7 +32,7 @@ class Nodes:
     def __init__(self, folder: Path, env: dict[str, str]) -> None:
         (port,) = free_ports(1)
         self.address = f"127.0.0.1:{port}"
-        self._folder, self._env = folder, env
+        self._folder, self._env = folder, {**env, **ASKS_NOBODY}
         self._marks: dict[str, str] = {}
         self._started: dict[str, subprocess.Popen[bytes]] = {}
         self.start("head", "--head", f"--port={port}", "--include-dashboard=false")

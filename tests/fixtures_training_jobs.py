@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from fixtures_ray import asks
 from fixtures_s3 import S3Server, free_ports
 from fixtures_training_cluster import Nodes
 
@@ -19,7 +20,7 @@ class JobNodes(Nodes):
     def __init__(self, folder: Path, env: dict[str, str]) -> None:
         port, dashboard = free_ports(2)
         self.address, self.url = f"127.0.0.1:{port}", f"http://127.0.0.1:{dashboard}"
-        self._folder, self._env = folder, env
+        self._folder, self._env = folder, {**env, **asks(self.url)}
         self._marks, self._started, self._temporary = {}, {}, []
         self._start("head", "--head", f"--port={port}", "--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}", "--num-cpus=0")
 

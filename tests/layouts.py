@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from distrnn.data.reader import ShardArrays, ShardReader
+from fixtures_ray import ASKS_NOBODY
 
 VOCABULARY = 30
 BATCH = 8
@@ -106,7 +107,7 @@ def loaded(file: Path) -> dict[str, list[np.ndarray]]:
 
 def on_two_nodes(workers: int, folder: Path) -> dict[str, list[np.ndarray]]:
     """The weights of all cases, trained by a group of workers on a Ray cluster of two nodes that a process of its own starts."""
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent), "RAY_AUTH_MODE": "disabled"}
+    environment = os.environ | ASKS_NOBODY | {"PYTHONPATH": str(Path(__file__).parent), "RAY_AUTH_MODE": "disabled"}
     with (folder / "log.txt").open("wb") as log:
         command = [sys.executable, "-m", "layouts", str(workers), str(folder)]
         done = subprocess.run(command, env=environment, stdout=log, stderr=log, check=False, timeout=500)

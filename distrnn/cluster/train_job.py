@@ -79,10 +79,8 @@ def train_on_ray(
     """
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     mailbox = Mailbox.options(scheduling_strategy=here).remote()  # type: ignore[attr-defined]
-    CheckpointStore(open_store(job.storage), job.run_folder).drop_list_of_rays()
-    trainer = _trainer(job, mailbox, max_failures)
     results: list[Any] = []
-    thread = threading.Thread(target=lambda: results.append(_fit(trainer)), name="ray-train", daemon=True)
+    thread = threading.Thread(target=lambda: results.append(_fit(job, mailbox, max_failures)), name="ray-train", daemon=True)
     thread.start()
     asked_at: float | None = None
     while thread.is_alive():
@@ -113,11 +111,23 @@ def first_line(error: BaseException) -> str:
     return lines[-1][:300] if lines else type(error).__name__
 
 
-def _fit(trainer: DataParallelTrainer) -> Any:
-    try:
-        return trainer.fit()
-    except Exception as error:
-        return error
+def _fit(job: TrainJob, mailbox: Any, max_failures: int) -> Any:
+    """What Ray Train returns, or the error it raises.
+
+    It replaces a worker that is lost, unless that happens between its start and its first call: there it gives up (ray 2.60), and is asked
+    again.
+    """
+    lost = 0
+    while True:
+        CheckpointStore(open_store(job.storage), job.run_folder).drop_list_of_rays()
+        try:
+            return _trainer(job, mailbox, max_failures).fit()
+        except train.ControllerError as error:
+            lost += 1
+            if lost > max_failures or not isinstance(error.controller_failure, ray.exceptions.RayActorError):
+                return error
+        except Exception as error:
+            return error
 
 
 def _trainer(job: TrainJob, mailbox: Any, max_failures: int) -> DataParallelTrainer:

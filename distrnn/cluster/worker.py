@@ -7,6 +7,7 @@ because trying it again would only fail again.
 
 import contextlib
 import json
+import random
 import socket
 import tempfile
 import time
@@ -32,6 +33,7 @@ from distrnn.storage import open_store
 from distrnn.workflow import validate
 
 MEET_EVERY_S = 0.1
+PORTS = range(20_000, 30_000)
 DIGESTS = "digests"
 FINISHED = "finished-"
 
@@ -73,13 +75,24 @@ def _is_of_the_group(error: Exception) -> bool:
 
 def meet(mailbox: Any, group: str, rank: int, workers: int) -> list[str]:
     """Addresses of all workers of a group by rank, for TensorFlow to connect them; returns when the last of them has come."""
-    with socket.socket() as probe:
-        probe.bind(("", 0))
-        address = f"{ray.util.get_node_ip_address()}:{probe.getsockname()[1]}"
+    address = f"{ray.util.get_node_ip_address()}:{free_port()}"
     ray.get(mailbox.arrive.remote(group, rank, address))
     while len(addresses := ray.get(mailbox.arrived.remote(group))) < workers:
         time.sleep(MEET_EVERY_S)
     return [addresses[at] for at in range(workers)]
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens at, for TensorFlow, which does so a moment later.
+
+    None of those that systems give to outgoing connections (from 32,768 on) or Ray to its workers (up to 19,999): on a busy machine one of
+    them would be taken in between.
+    """
+    for port in random.SystemRandom().sample(PORTS, len(PORTS)):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("", port))
+            return port
+    raise DistrnnError(f"no port from {PORTS[0]} to {PORTS[-1]} is free for TensorFlow's workers to meet at")
 
 
 class _Worker:

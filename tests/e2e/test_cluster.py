@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from fixtures_client import result_of
+from fixtures_ray import ASKS_NOBODY
 from fixtures_s3 import free_ports
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -33,7 +34,7 @@ def cluster(rgw_s3: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
     address = f"127.0.0.1:{port}"
     home = tmp_path_factory.mktemp("cluster-home")
     root = rgw_s3.new_url()
-    env = {**os.environ, **rgw_s3.environment, "DISTRNN_HOME": str(home), "RAY_AUTH_MODE": "disabled"}
+    env = {**os.environ, **rgw_s3.environment, "DISTRNN_HOME": str(home), "RAY_AUTH_MODE": "disabled", **ASKS_NOBODY}
     env |= {"DISTRNN_STORAGE": f"{root}/storage", "DISTRNN_REGISTRY": f"{root}/registry"}
     ray = str(Path(sys.executable).with_name("ray"))
     nodes: list[subprocess.Popen[bytes]] = []

@@ -21,6 +21,7 @@ import yaml
 from fixtures_operating import Prometheus, fetched
 from fixtures_processes import environment as environment_of
 from fixtures_processes import processes
+from fixtures_ray import asks
 from fixtures_s3 import free_ports
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -137,7 +138,7 @@ class Stack:
         own |= {"--port": self.ports["6379"]} if role == "head" else {}
         own |= {"--node-ip-address": "127.0.0.1", "--temp-dir": str(self.temporary / role)}
         program = str(Path(sys.executable).with_name("ray"))
-        alone = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_raylet_start_wait_time_s": "90"}
+        alone = asks(f"http://127.0.0.1:{self.ports['8265']}") | {"RAY_USAGE_STATS_ENABLED": "0", "RAY_raylet_start_wait_time_s": "90"}
         self.start(name, [program, *command[1:], *(f"{key}={value}" for key, value in own.items())], {**self.environment(name), **alone})
         self.wait(name, lambda: "Ray runtime started" in self.said(name))
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from fixtures_client import result_of
+from fixtures_ray import ASKS_NOBODY
 from fixtures_s3 import free_ports
 
 IMDB = {"data.limit": 600, "train.epochs": 1, "model.units": 16, "model.embedding_dim": 16, "register.promote": "null"}
@@ -44,7 +45,7 @@ def gpu_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str,
     """Address of a Ray head that declares four GPUs which it does not have, and an environment to meet it with."""
     (port,) = free_ports(1)
     home = tmp_path_factory.mktemp("gpu-head")
-    env = {**os.environ, "DISTRNN_HOME": str(home), "RAY_AUTH_MODE": "disabled"}
+    env = {**os.environ, "DISTRNN_HOME": str(home), "RAY_AUTH_MODE": "disabled", **ASKS_NOBODY}
     command = [str(Path(sys.executable).with_name("ray")), "start", "--head", f"--port={port}", "--node-ip-address=127.0.0.1"]
     command += ["--num-cpus=8", "--num-gpus=4", "--include-dashboard=false", "--disable-usage-stats", "--block"]
     log = home / "head.log"
