@@ -57,6 +57,13 @@ METRICS: tuple[MetricSpec, ...] = (
         "When a run last ended without an error, Unix time.",
     ),
     MetricSpec(
+        "distrnn_workflow_last_failure_timestamp_seconds",
+        "gauge",
+        "timestamp_seconds",
+        ("workflow",),
+        "When a schedule last gave a tick up, its last attempt having failed, Unix time.",
+    ),
+    MetricSpec(
         "distrnn_workflow_stage_duration_seconds", "gauge", "seconds", ("workflow", "stage"), "How long a stage of the last run took."
     ),
     MetricSpec(

@@ -48,6 +48,9 @@ def run(
         bool, typer.Option("--shared-filesystem", help="As of distrnn submit; needs --address.", show_default=False)
     ] = False,
     upload_data: Annotated[bool, typer.Option("--upload-data", help="As of distrnn submit; needs --address.", show_default=False)] = False,
+    entrypoint_cpus: Annotated[
+        float, typer.Option("--entrypoint-cpus", metavar="N", min=0.0, help="As of distrnn submit; needs --address.", show_default=False)
+    ] = 0.0,
     registry: RegistryUrl = None,
     lock: LockUrl = None,
     json: Json = False,
@@ -61,8 +64,9 @@ def run(
     require("schedule", "schedule")
     given = {"--installed": installed, "--shared-filesystem": shared_filesystem, "--upload-data": upload_data}
     words = [word for word, said in given.items() if said]
+    words += ["--entrypoint-cpus", f"{entrypoint_cpus:g}"] if entrypoint_cpus else []
     if words and address is None:
-        raise UsageError("--installed, --shared-filesystem and --upload-data are for runs on a cluster; name it with --address URL.")
+        raise UsageError(f"{words[0]} is for runs on a cluster; name it with --address URL.")
     from distrnn.retraining.scheduler import Scheduler
 
     out = Output(json=json)

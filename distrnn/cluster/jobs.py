@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from ray.exceptions import AuthenticationError
@@ -23,11 +23,13 @@ from distrnn.cluster.session import API_SERVER
 from distrnn.errors import AccessError, ConflictError, NotFoundError, StorageError, UsageError
 from distrnn.runs import LAST
 
+T = TypeVar("T")
 Status = Literal["pending", "running", "stopped", "finished", "refused", "failed"]
 ENDED: tuple[Status, ...] = ("stopped", "finished", "refused", "failed")
 REFUSED, STOPPED = 4, 143
 RUN, WORKFLOW, ATTEMPT, DIGEST, RESUME = "distrnn_run", "distrnn_workflow", "distrnn_attempt", "distrnn_digest", "distrnn_resume"
 STOP_WAIT_S = 60
+FOLLOW_WITHOUT_ANSWER_S = 120.0
 TALKATIVE = ("ray.dashboard.modules.dashboard_sdk", "ray.dashboard.modules.job.sdk", "ray._private.runtime_env.packaging")
 _CONNECT_S = 10.0
 _POLL_S = 1.0
@@ -159,10 +161,12 @@ class Jobs:
         return text
 
     def follow(self, job: Job, write: Callable[[str], object]) -> Job:
-        """Hand over what a job says until it has ended; a connection that breaks is made again.
+        """Hand over what a job says until it has ended; a connection that breaks is made again for `FOLLOW_WITHOUT_ANSWER_S`.
 
         Returns:
             the job at its end.
+        Raises:
+            StorageError: the cluster has not answered for so long.
         """
         shown = 0
 
@@ -175,11 +179,11 @@ class Jobs:
                     write(text[len(text) - (heard - shown) :])
                     shown = heard
 
-        while not (job := self.now(job)).ended:
+        while not (job := self._patiently(lambda: self.now(job))).ended:
             with contextlib.suppress(Exception):
                 asyncio.run(tail())
             time.sleep(_POLL_S)
-        if rest := self.logs(job)[shown:]:
+        if rest := self._patiently(lambda: self.logs(job))[shown:]:
             write(rest)
         return job
 
@@ -199,6 +203,17 @@ class Jobs:
                 raise ConflictError(f"run {job.run_id} has not ended within {STOP_WAIT_S} s. See: distrnn jobs logs {job.run_id}")
             time.sleep(_POLL_S / 4)
         return job
+
+    def _patiently(self, ask: Callable[[], T]) -> T:
+        """An answer, of a cluster whose head may be busy or start again."""
+        deadline = time.monotonic() + FOLLOW_WITHOUT_ANSWER_S
+        while True:
+            try:
+                return ask()
+            except StorageError:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(_POLL_S)
 
     @contextlib.contextmanager
     def _answers(self) -> Iterator[None]:

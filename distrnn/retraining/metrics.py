@@ -19,6 +19,7 @@ def export(telemetry: Telemetry, state: State) -> None:
     moments = {
         "distrnn_workflow_last_check_timestamp_seconds": state.last_check_at,
         "distrnn_workflow_last_success_timestamp_seconds": state.last_success_at,
+        "distrnn_workflow_last_failure_timestamp_seconds": state.last_failure_at,
     }
     for name, moment in moments.items():
         if moment is not None:

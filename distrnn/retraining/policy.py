@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from distrnn.data.fingerprint import differences
-from distrnn.retraining.state import SUCCESSES, Entry, Inputs, State, Turn
+from distrnn.retraining.state import FAILURES, SUCCESSES, Entry, Inputs, State, Turn
 from distrnn.retraining.ticks import begins_at, missed_ticks
 from distrnn.workflow.schedule_sections import Outcome, Retries, Schedule
 
@@ -196,6 +196,8 @@ def concluded(state: State, entry: Entry, inputs: Inputs | None, *, left: bool =
         free |= {"last_check_at": entry.began_at}
     if entry.outcome in SUCCESSES:
         free |= {"inputs": inputs, "last_success_at": entry.ended_at, "seconds": entry.seconds}
+    if entry.outcome in FAILURES:
+        free |= {"last_failure_at": entry.ended_at}
     return state.model_copy(update=free)
 
 

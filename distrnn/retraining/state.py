@@ -20,6 +20,7 @@ from distrnn.workflow.schedule_rules import is_crontab
 from distrnn.workflow.schedule_sections import Outcome
 
 SUCCESSES: tuple[Outcome, ...] = ("promoted", "refused", "finished")
+FAILURES: tuple[Outcome, ...] = ("failed", "abandoned")
 YEARS = range(1970, 9000)
 MOST = 2**53
 _ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+/-]{0,63}")
@@ -132,6 +133,7 @@ class State(Record):
         last_tick: the newest one that is done with.
         last_check_at: when the inputs were last looked at.
         last_success_at: when a run last ended without an error.
+        last_failure_at: when a tick was last given up, its last attempt having failed.
         last_outcome: of the newest decision.
         inputs: those of the last run without an error.
         counts: of each outcome so far.
@@ -150,6 +152,7 @@ class State(Record):
     last_tick: Moment | None = None
     last_check_at: Moment | None = None
     last_success_at: Moment | None = None
+    last_failure_at: Moment | None = None
     last_outcome: Outcome | None = None
     inputs: Inputs | None = None
     counts: dict[Outcome, Count] = Field(default_factory=dict)

@@ -146,13 +146,12 @@ def test_two_workflows_of_one_name_are_refused(cli, scheduled_file):
     )
 
 
-def test_options_of_a_cluster_need_one(cli, scheduled_file):
-    for option in ("--installed", "--shared-filesystem", "--upload-data"):
-        done = cli("schedule", "run", scheduled_file, option)
-        assert (done.exit_code, done.stderr) == (
-            2,
-            "error: --installed, --shared-filesystem and --upload-data are for runs on a cluster; name it with --address URL.\n",
-        )
+@pytest.mark.parametrize(
+    ("option", "value"), [("--installed", ()), ("--shared-filesystem", ()), ("--upload-data", ()), ("--entrypoint-cpus", ("1",))]
+)
+def test_options_of_a_cluster_need_one(cli, scheduled_file, option, value):
+    done = cli("schedule", "run", scheduled_file, option, *value)
+    assert (done.exit_code, done.stderr) == (2, f"error: {option} is for runs on a cluster; name it with --address URL.\n")
 
 
 @pytest.fixture
@@ -172,8 +171,8 @@ def test_options_of_a_cluster_are_those_of_submit(cli, scheduled_file, monkeypat
 
     monkeypatch.setattr("distrnn.cli.schedule.open_jobs", given.append)
     monkeypatch.setattr("distrnn.cli.schedule._around", around)
-    cli("schedule", "run", scheduled_file, "--address", "http://head:8265", "--upload-data", "--installed")
-    assert given == ["http://head:8265", ["--installed", "--upload-data"]]
+    cli("schedule", "run", scheduled_file, "--address", "http://head:8265", "--upload-data", "--installed", "--entrypoint-cpus", "0.5")
+    assert given == ["http://head:8265", ["--installed", "--upload-data", "--entrypoint-cpus", "0.5"]]
 
 
 @pytest.mark.parametrize(

@@ -34,9 +34,10 @@ def test_counters_follow_the_record_and_never_fall():
 
 def test_moments_and_stages_are_exported():
     telemetry = Telemetry()
-    export(telemetry, state(last_check_at=AT, last_success_at=AT, seconds={"train": 2.5}))
+    export(telemetry, state(last_check_at=AT, last_success_at=AT, last_failure_at=AT, seconds={"train": 2.5}))
     assert telemetry.value("distrnn_workflow_last_check_timestamp_seconds", workflow="reviews") == AT.timestamp()
     assert telemetry.value("distrnn_workflow_last_success_timestamp_seconds", workflow="reviews") == AT.timestamp()
+    assert telemetry.value("distrnn_workflow_last_failure_timestamp_seconds", workflow="reviews") == AT.timestamp()
     assert telemetry.value("distrnn_workflow_stage_duration_seconds", workflow="reviews", stage="train") == 2.5
 
 

@@ -111,6 +111,14 @@ def test_only_a_turn_that_was_given_back_keeps_its_attempt(holder, outcome, atte
     assert concluded(state, entry, None, left=True).turn.attempt == attempt
 
 
+@pytest.mark.parametrize("outcome", ["failed", "abandoned"])
+def test_a_tick_has_failed_once_it_is_not_tried_again(outcome):
+    state, entry = left(2, "killed", outcome, NOW)
+    assert concluded(state, entry, None).last_failure_at is None
+    state, entry = left(2, "killed", outcome, None)
+    assert concluded(state, entry, None).last_failure_at == entry.ended_at
+
+
 def test_what_the_run_of_a_left_turn_may_still_do_does_not_count():
     state, entry = left(1, "killed", "failed")
     assert (concluded(state, entry, None, left=True).fence, concluded(state, entry, None).fence) == (8, 7)

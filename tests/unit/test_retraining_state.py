@@ -21,7 +21,7 @@ from storage_doubles import MemoryStore
 AT = datetime(2026, 11, 2, 3, tzinfo=UTC)
 DAILY = Schedule(cron="0 3 * * *")
 TURN = Turn(tick=AT, missed=0, attempt=2, run_id="reviews-1", began_at=AT, not_before=AT, inputs=Inputs(data={}, workflow={}, code="1"))
-MOMENTS = {"expires_at": AT, "last_tick": AT, "last_check_at": AT, "last_success_at": AT, "last_outcome": "failed"}
+MOMENTS = {"expires_at": AT, "last_tick": AT, "last_check_at": AT, "last_success_at": AT, "last_failure_at": AT, "last_outcome": "failed"}
 STATE = State(
     workflow="reviews",
     cron="0 3 * * 1",
