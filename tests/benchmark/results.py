@@ -57,6 +57,7 @@ class Row:
         files: keys whose value is a file below the shared data.
         before: what runs before, into the same registry: a teacher, or a model whose weights this one begins with.
         shows_curve: its accuracy over time stands below the table.
+        published_epoch_s: seconds an epoch, where they were published.
     """
 
     workflow: str
@@ -70,6 +71,7 @@ class Row:
     files: tuple[tuple[str, str], ...] = ()
     before: "Row | None" = None
     shows_curve: bool = False
+    published_epoch_s: float | None = None
 
     @property
     def name(self) -> str:
@@ -117,6 +119,11 @@ def review(workflow: str, published: str, source: str, minutes: float, *keys: st
     """A row about the IMDB reviews."""
     figure = "validation accuracy, best epoch" if where == VALIDATION else "test accuracy"
     return Row(workflow, "imdb", figure, where, published, source, minutes, keys)
+
+
+def four(workflow: str, published: str, loss: float, epoch_s: float) -> Row:
+    """A row about one of four networks that a lesson compares."""
+    return replace(review(workflow, published, f"the comparison of four, loss {loss}", 1), published_epoch_s=epoch_s)
 
 
 def glove(published: str, source: str, *keys: str) -> Row:
@@ -168,10 +175,10 @@ ROWS = (
     review("imdb-lstm", "0.81", "the same, all 25,000 reviews for 15 epochs", 10, *WHOLE),
     review("imdb-gru", "", "no figure", 5),
     review("imdb-gru", "", "no figure, all 25,000 reviews for 15 epochs", 10, *WHOLE),
-    review("imdb-four-dense", "0.793", "the comparison of four, loss 0.597", 1),
-    review("imdb-four-rnn", "0.791", "the comparison of four, loss 0.495", 2),
-    review("imdb-four-lstm", "0.832", "the comparison of four, loss 0.409", 2),
-    review("imdb-four-conv", "0.792", "the comparison of four, loss 0.649", 1),
+    four("imdb-four-dense", "0.793", 0.597, 2),
+    four("imdb-four-rnn", "0.791", 0.495, 53),
+    four("imdb-four-lstm", "0.832", 0.409, 85),
+    four("imdb-four-conv", "0.792", 0.649, 2),
     review("imdb-multi-hot", "0.88", "dense network over multi-hot words", 1),
     TEACHER,
     review("imdb-bag-of-grams", "", "the same, hashed into 262,144 buckets without a vocabulary", 1, *HASHED),
@@ -383,6 +390,7 @@ def lines(results: dict[str, Any]) -> list[str]:
             "",
             "Mean ± standard deviation over the seeds; long: one seed, as a run takes more than a quarter of an hour with what it begins "
             f"with. The loss is that of the test split, in nats; minutes from the command to its exit. {one['machine']}, {versions}.",
+            *told_seconds(results),
             *told_curves(results),
             "",
             "What is no workflow, learned by lessons to read (`distrnn/runtime/lesson`):",
@@ -390,6 +398,16 @@ def lines(results: dict[str, Any]) -> list[str]:
             *lesson_rows.table(kept_lessons()),
         ]
     return table
+
+
+def told_seconds(results: dict[str, Any]) -> list[str]:
+    """How long an epoch takes, beside what was published of it."""
+    told = []
+    for row in ROWS:
+        found = [entry.get("seconds_per_epoch") for key, entry in results.items() if key.rpartition("/")[0] == row.name]
+        if row.published_epoch_s is not None and found and all(found):
+            told.append(f"`{row.name}` {statistics.median(found):.1f} ({row.published_epoch_s:g})")
+    return ["", f"Seconds of an epoch, and in brackets those of the lesson's machine: {', '.join(told)}."] if told else []
 
 
 def told_curves(results: dict[str, Any]) -> list[str]:
