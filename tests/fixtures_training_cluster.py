@@ -18,7 +18,7 @@ from fixtures_processes import Command, environment, processes, session_of
 from fixtures_ray import ASKS_NOBODY
 from fixtures_s3 import S3Server, free_ports
 
-START_S = 90.0
+START_S = 180.0
 
 
 class Nodes:
@@ -96,7 +96,7 @@ def nodes(rgw_s3: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         **rgw_s3.environment,
         "DISTRNN_HOME": str(folder / "home"),
         "RAY_AUTH_MODE": "disabled",
-        "RAY_raylet_start_wait_time_s": "90",
+        "RAY_raylet_start_wait_time_s": "150",
     }
     started: list[Nodes] = []
     try:

@@ -51,7 +51,7 @@ def job_environment(folder: Path) -> dict[str, str]:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "DISTRNN_HOME": str(folder / "home"),
         "RAY_AUTH_MODE": "disabled",
-        "RAY_raylet_start_wait_time_s": "90",
+        "RAY_raylet_start_wait_time_s": "150",
     }
 
 

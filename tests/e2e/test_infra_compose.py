@@ -138,7 +138,7 @@ class Stack:
         own |= {"--port": self.ports["6379"]} if role == "head" else {}
         own |= {"--node-ip-address": "127.0.0.1", "--temp-dir": str(self.temporary / role)}
         program = str(Path(sys.executable).with_name("ray"))
-        alone = asks(f"http://127.0.0.1:{self.ports['8265']}") | {"RAY_USAGE_STATS_ENABLED": "0", "RAY_raylet_start_wait_time_s": "90"}
+        alone = asks(f"http://127.0.0.1:{self.ports['8265']}") | {"RAY_USAGE_STATS_ENABLED": "0", "RAY_raylet_start_wait_time_s": "150"}
         self.start(name, [program, *command[1:], *(f"{key}={value}" for key, value in own.items())], {**self.environment(name), **alone})
         self.wait(name, lambda: "Ray runtime started" in self.said(name))
 
