@@ -4,7 +4,7 @@ import contextlib
 import os
 import shlex
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from distrnn.data.pretrained import another_file
 from distrnn.errors import ConflictError, DataError, DistrnnError, InterruptedRunError, UsageError, WorkflowError
 from distrnn.runs import RunStore, new_run_id
-from distrnn.workflow import LoadedWorkflow
+from distrnn.workflow import NOT_OF_A_RUN, LoadedWorkflow
 
 RESUME = "DISTRNN_RESUME"
 OPERATIONAL_KEYS = ("checkpoint_every_s", "checkpoints_kept", "max_failures", "max_time_s", "steps_per_call", "tensorboard")
@@ -48,6 +48,11 @@ class Options:
             self.lock or earlier.lock,
         )
 
+    def recorded(self) -> dict[str, Any]:
+        """What is kept of them: nothing of sections that are not the run's."""
+        overrides = {key: value for key, value in self.overrides.items() if key.partition(".")[0] not in NOT_OF_A_RUN}
+        return asdict(replace(self, overrides=overrides))
+
     def command(self, workflow_file: str, run_id: str) -> str:
         """The command that goes on with a run; everything but where its record is stands in the record.
 
@@ -75,7 +80,7 @@ def start(runs: RunStore, loaded: LoadedWorkflow, options: Options, run_id: str 
         "started_at": now.isoformat(timespec="seconds"),
         "workflow": loaded.workflow.name,
         "workflow_file": loaded.file,
-        "options": asdict(options),
+        "options": options.recorded(),
         "resolved_workflow": loaded.to_json(),
         "fingerprint": None,
         "vectors": None,

@@ -30,13 +30,11 @@ from distrnn.errors import AccessError, ConflictError, NotFoundError, StorageErr
 from distrnn.registry.fences import FENCE
 from distrnn.runs import LAST, RunStore, check_run_id, new_run_id
 from distrnn.storage import default_registry, default_storage, open_store
-from distrnn.workflow import LoadedWorkflow, load_workflow
+from distrnn.workflow import NOT_OF_A_RUN, LoadedWorkflow, load_workflow
 from distrnn.workflow.document import parse_overrides
-from distrnn.workflow.sections import Workflow
 
 RESUME = "DISTRNN_RESUME"
 STORAGE = "DISTRNN_STORAGE"
-NOT_SENT = frozenset(field.alias or name for name, field in Workflow.model_fields.items() if field.exclude)
 
 
 @dataclass(frozen=True)
@@ -104,7 +102,7 @@ class Request:
 def _goes_along(setting: str) -> bool:
     """Whether a `--set` text is of a section that is sent; what the others say (the URL of a webhook) stays on this machine."""
     ((keys, _),) = parse_overrides([setting])
-    return keys[0] not in NOT_SENT
+    return keys[0] not in NOT_OF_A_RUN
 
 
 def load_request(workflow: str, settings: Sequence[str], *, upload_data: bool | None = None, **options: Any) -> Request:

@@ -13,6 +13,9 @@ from distrnn.workflow.document import override, parse_overrides, read
 from distrnn.workflow.problems import Problem, from_validation
 from distrnn.workflow.sections import Workflow
 
+NOT_OF_A_RUN = frozenset(field.alias or name for name, field in Workflow.model_fields.items() if field.exclude)
+"""Sections that no record of a run and no cluster is told of: a webhook's URL may hold a token."""
+
 
 @dataclass(frozen=True)
 class LoadedWorkflow:

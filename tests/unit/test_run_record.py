@@ -48,6 +48,11 @@ def test_options_that_are_not_given_again_are_those_of_before():
     )
 
 
+def test_the_url_of_a_webhook_is_not_recorded(runs):
+    given = {"train.epochs": 3, "notify.url": "https://hooks/token", "schedule.cron": "0 3 * * 1", "notify": {"url": "https://hooks/token"}}
+    assert record.start(runs, loaded(), Options(given), "mine")["options"]["overrides"] == {"train.epochs": 3}
+
+
 def test_a_changed_key_is_named(runs):
     document = started(runs)
     with pytest.raises(WorkflowError) as caught:
