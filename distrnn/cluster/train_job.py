@@ -96,6 +96,8 @@ def train_on_ray(
         raise failure
     if finished := ray.get(mailbox.finished.remote()):
         return _collect(job, finished, folder)
+    if results and isinstance(results[0], DistrnnError):
+        raise results[0]
     if results and isinstance(results[0], BaseException):
         raise DistrnnError(
             f"training ended without a result: {first_line(results[0])}. A lost worker is replaced {max_failures} times at most "
@@ -119,8 +121,8 @@ def _fit(job: TrainJob, mailbox: Any, max_failures: int) -> Any:
     """
     lost = 0
     while True:
-        CheckpointStore(open_store(job.storage), job.run_folder).drop_list_of_rays()
         try:
+            CheckpointStore(open_store(job.storage), job.run_folder).drop_list_of_rays()
             return _trainer(job, mailbox, max_failures).fit()
         except train.ControllerError as error:
             lost += 1

@@ -9,7 +9,7 @@ from ray import train
 
 from distrnn.cluster import train_job, worker
 from distrnn.cluster.train_job import TrainJob
-from distrnn.errors import DistrnnError
+from distrnn.errors import DistrnnError, StorageError
 from distrnn.training.plan import Placement
 
 LOST = train.ControllerError(ray.exceptions.ActorDiedError())
@@ -56,6 +56,16 @@ def test_a_worker_lost_at_its_start(
     found = train_job._fit(job, None, max_failures)
     assert isinstance(found, result) if isinstance(result, type) else found is result
     assert trainers.asked == len(outcomes)
+
+
+def test_a_storage_that_does_not_answer_is_told_as_that(monkeypatch: pytest.MonkeyPatch, job: TrainJob) -> None:
+    error = StorageError("no answer")
+
+    def fail(_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(train_job.CheckpointStore, "drop_list_of_rays", fail)
+    assert train_job._fit(job, None, 3) is error
 
 
 def test_workers_meet_at_a_port_that_no_connection_is_given() -> None:
