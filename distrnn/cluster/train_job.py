@@ -96,11 +96,12 @@ def train_on_ray(
         raise failure
     if finished := ray.get(mailbox.finished.remote()):
         return _collect(job, finished, folder)
-    if results and isinstance(results[0], DistrnnError):
-        raise results[0]
-    if results and isinstance(results[0], BaseException):
+    error = results[0] if results else None
+    if isinstance(error, DistrnnError):
+        raise error
+    if isinstance(error, BaseException):
         raise DistrnnError(
-            f"training ended without a result: {first_line(results[0])}. A lost worker is replaced {max_failures} times at most "
+            f"training ended without a result: {first_line(error)}. A lost worker is replaced {max_failures} times at most "
             "(train.max_failures); see the run's log.txt."
         )
     return None
@@ -123,7 +124,7 @@ def _fit(job: TrainJob, mailbox: Any, max_failures: int) -> Any:
     while True:
         try:
             CheckpointStore(open_store(job.storage), job.run_folder).drop_list_of_rays()
-            return _trainer(job, mailbox, max_failures).fit()
+            return _trainer(job, mailbox, max_failures - lost).fit()
         except train.ControllerError as error:
             lost += 1
             if lost > max_failures or not isinstance(error.controller_failure, ray.exceptions.RayActorError):
