@@ -65,6 +65,7 @@ def tiny_convolution(
     size: int = 3,
     more: tuple[int, ...] = (),
     pooling: str = "global_max_pooling1d",
+    steps: int = 6,
     mask_zero: bool = False,
     activation: str = "relu",
     seed: int = 0,
@@ -78,7 +79,7 @@ def tiny_convolution(
     layers: list[dict[str, Any]] = [
         {"type": "embedding", "name": "embedding", "mask_zero": mask_zero},
         {"type": "parallel", "name": "filters", "layers": members} if more else members[0],
-        {"type": pooling, "name": "pooling"},
+        _brought_together(pooling, steps),
         {"type": "dense", "name": "output", "units": 1, "activation": "sigmoid"},
     ]
     weights = {"embedding/embeddings": random(ids, features)}
@@ -87,7 +88,13 @@ def tiny_convolution(
     units *= len(names)
     if pooling == "attention_pooling":
         weights["pooling/kernel"] = random(units, 1)
+    units *= steps if pooling == "flatten" else 1
     return layers, weights | {"output/kernel": random(units, 1), "output/bias": random(1)}
+
+
+def _brought_together(pooling: str, steps: int) -> dict[str, Any]:
+    """What stands behind layers that give every step; only a flatten is for so many steps."""
+    return {"type": pooling, "name": "pooling", **({"steps": steps} if pooling == "flatten" else {})}
 
 
 def tiny_reader(
@@ -98,6 +105,7 @@ def tiny_reader(
     cell: str = "lstm",
     both: bool = True,
     pooling: str | None = None,
+    steps: int = 6,
     normalized: bool = False,
     mask_zero: bool = False,
     activation: str = "tanh",
@@ -126,9 +134,10 @@ def tiny_reader(
             }
         features = size * (1 + both)
     if pooling is not None:
-        layers.append({"type": pooling, "name": "pooling"})
+        layers.append(_brought_together(pooling, steps))
     if pooling == "attention_pooling":
         weights["pooling/kernel"] = random(features, 1)
+    features *= steps if pooling == "flatten" else 1
     layers.append({"type": "dense", "name": "output", "units": 1, "activation": "sigmoid"})
     return layers, weights | {"output/kernel": random(features, 1), "output/bias": random(1)}
 

@@ -26,7 +26,7 @@ def build_classifier(
         vocabulary_size: ids in use, reserved ones included.
         head: `logits` to train (the loss is computed from them without loss of digits), `probabilities` to publish.
         classes: labels, 2 or more.
-        any_length: take documents padded to any length, not to `model.sequence_length` alone; not for an mlp.
+        any_length: take documents padded to any length, not to `model.sequence_length` alone; not where positions have weights.
         synchronized: normalise over the rows of all replicas, so that several equal one.
     Returns:
         int32 [N, L] -> float32 [N, 1] of two labels, the probability of the second one, or its logit; of more labels [N, C].

@@ -12,10 +12,10 @@ LOWEST = {"relu": 0.0, "tanh": -1.0}  # what an activation never falls below, an
 
 
 def pooled(kind: str, features: Any, is_token: Any, *, activation: str) -> Any:
-    """[N, L, F] -> [N, F].
+    """[N, L, F] -> [N, F], or [N, L·F] of all steps side by side.
 
     Args:
-        kind: `max`, `mean` or `attention`.
+        kind: `max`, `mean`, `attention` or `flatten`.
         features: of each step.
         is_token: bool [N, L]; None: every step counts.
         activation: that the features come from.
@@ -25,6 +25,8 @@ def pooled(kind: str, features: Any, is_token: Any, *, activation: str) -> Any:
         return keras.layers.GlobalMaxPooling1D(name="pooling")(only_tokens(features, is_token, LOWEST[activation]))
     if kind == "attention":
         return _attended(features, is_token)
+    if kind == "flatten":
+        return keras.layers.Flatten(name="flatten")(only_tokens(features, is_token, 0.0))
     return keras.layers.GlobalAveragePooling1D(name="pooling")(only_tokens(features, is_token, 0.0), mask=_counted(is_token))
 
 

@@ -17,7 +17,7 @@ RECURRENT_ACTIVATIONS = {"sigmoid": "sigmoid", "hard-sigmoid": "hard_sigmoid"}
 
 
 def read_in_order(model: ClassifierModel, features: Any, is_token: Any, head: Head) -> Any:
-    """[N, L, F] -> [N, U], or [N, 2·U] of both directions. The cells take the mask from the embedding."""
+    """[N, L, F] -> [N, U], or [N, 2·U] of both directions, L times as many of a flatten. The cells take the mask from the embedding."""
     layers = model.layers or 1
     for number in range(1, layers + 1):
         all_steps = number < layers or model.pooling != "last"
@@ -56,7 +56,7 @@ def cell(model: ClassifierModel | LanguageModel, head: Head, name: str, *, retur
 
 
 def read_neighbours(model: ClassifierModel, features: Any, is_token: Any, head: Head) -> Any:
-    """[N, L, F] -> [N, K·U], of K convolutions of different widths."""
+    """[N, L, F] -> [N, K·U], of K convolutions of different widths, L times as many of a flatten."""
     features = only_tokens(features, is_token, 0.0)
     filters = [
         keras.layers.Conv1D(
@@ -75,8 +75,7 @@ def read_neighbours(model: ClassifierModel, features: Any, is_token: Any, head: 
 
 def read_side_by_side(model: ClassifierModel, features: Any, is_token: Any, head: Head) -> Any:
     """[N, L, F] -> [N, U], or [N, L·F] without a hidden layer."""
-    features = keras.layers.Flatten(name="flatten")(only_tokens(features, is_token, 0.0))  # [N, L·F]
-    return hidden(model, features, head, first=1)
+    return hidden(model, pooled("flatten", features, is_token, activation="linear"), head, first=1)
 
 
 def read_words(model: ClassifierModel, tokens: Any, vocabulary_size: int, outputs: int, head: Head) -> Any:

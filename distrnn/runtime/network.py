@@ -58,7 +58,7 @@ class Network:
             layer.bias.size if isinstance(layer, Dense) else layer.units for layer in reversed(rest) if isinstance(layer, Reader | Dense)
         )
         self._trim: Trim = "nothing"
-        if not self.returns_sequences and not isinstance(self._readers[0], Flatten):
+        if not self.returns_sequences and not isinstance(self._readers[-1], Flatten):
             self._trim = "both" if self._embedding.mask_zero else "start" if self._goes_on else "nothing"
         self._floats_per_step = (
             sum(layer.floats_per_step for layer in self._readers)

@@ -46,8 +46,8 @@ DEFAULTS: dict[str, Spec] = {
 }
 MAX_SIZES = {"units": 1 << 20, "kernel_size": 1 << 20, "steps": 1 << 20}
 ORDER = (
-    "an embedding, then recurrent layers with or without a pooling, convolutions with a pooling, a flatten or a bag, with other layers "
-    "among them"
+    "an embedding, then recurrent layers with or without a pooling or a flatten, convolutions with one of them, a flatten or a bag, with "
+    "other layers among them"
 )
 
 
@@ -143,10 +143,10 @@ def _named(spec: Spec) -> Iterator[Spec]:
 
 
 def _check_order(specs: list[Spec]) -> None:
-    """One family of layers that read several steps, and behind convolutions, or where recurrent layers give every step, a pooling."""
+    """One family of layers that read several steps, and what brings those together that they give."""
     kinds = [spec["type"] for spec in specs]
     places = [place for place, kind in enumerate(kinds) if place > 0 and kind not in STEPWISE]
-    pooled = bool(places) and kinds[places[-1]] in POOLING
+    pooled = len(places) > 1 and kinds[places[-1]] in (*POOLING, "flatten")
     readers = places[:-1] if pooled else places
     families = {FAMILIES.get(kinds[place]) for place in readers}
     recurrent = families == {"recurrent"}
@@ -156,5 +156,5 @@ def _check_order(specs: list[Spec]) -> None:
     for place in readers if recurrent and pooled else readers[:-1]:
         spec = specs[place]
         if not spec.get("cell", spec)["return_sequences"]:
-            before = "a pooling" if place == readers[-1] else "another recurrent layer"
+            before = "a pooling or a flatten" if place == readers[-1] else "another recurrent layer"
             raise damaged(f"{MODEL_FILE} layer {spec['name']!r}", f"return_sequences true before {before}", "false")

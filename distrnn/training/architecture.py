@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from distrnn.training.model_facts import trained_counts
+from distrnn.training.model_facts import output_features, step_features, trained_counts
 from distrnn.workflow.model_sections import ClassifierModel, EmbeddingModel, LanguageModel, Model
 
 BATCH = "B"
@@ -106,7 +106,7 @@ def _classifier(model: ClassifierModel, vocabulary_size: int, classes: int) -> I
         read = _recurrent if model.is_recurrent else _convolutions if model.type == "conv" else _side_by_side
         yield from read(model)
     if model.output_dropout:
-        yield Stage("output_dropout", f"drops {model.output_dropout:g}", (BATCH, _width(model)))
+        yield Stage("output_dropout", f"drops {model.output_dropout:g}", (BATCH, output_features(model)))
     activation = "sigmoid" if classes == 2 else f"softmax over {classes} labels"
     yield Stage("output", activation, (BATCH, outputs))
 
@@ -119,7 +119,7 @@ def _embedding(normalization: str, vocabulary_size: int, output: tuple[int | str
 
 
 def _recurrent(model: ClassifierModel) -> Iterator[Stage]:
-    layers, width = model.layers or 1, _width(model)
+    layers, width = model.layers or 1, step_features(model)
     both = "both directions" if model.bidirectional else ""
     for number in range(1, layers + 1):
         name = model.type.replace("-", "_") + (f"_{number}" if layers > 1 else "")
@@ -150,18 +150,14 @@ def _hidden(model: ClassifierModel, *, first: int) -> Iterator[Stage]:
 
 
 def _pooling(model: ClassifierModel) -> Stage:
-    does = {"max": "largest over all steps", "mean": "mean over all steps", "attention": "learned mean over all steps"}
-    name = "attention" if model.pooling == "attention" else "pooling"
-    return Stage(name, does[str(model.pooling)], (BATCH, _width(model)))
-
-
-def _width(model: ClassifierModel) -> int:
-    """Features of what the output layer reads."""
-    if model.type == "conv":
-        return (model.units or 0) * len(model.kernel_sizes or ())
-    if model.type == "mlp" and model.units is None:
-        return model.sequence_length * (model.embedding_dim or 0)
-    return (model.units or 0) * (1 + model.bidirectional)
+    does = {
+        "max": "largest over all steps",
+        "mean": "mean over all steps",
+        "attention": "learned mean over all steps",
+        "flatten": "all steps side by side",
+    }
+    name = str(model.pooling) if model.pooling in ("attention", "flatten") else "pooling"
+    return Stage(name, does[str(model.pooling)], (BATCH, output_features(model)))
 
 
 def _dropouts(model: ClassifierModel | LanguageModel) -> dict[str, float]:

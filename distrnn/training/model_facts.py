@@ -31,17 +31,27 @@ def parameter_counts(model: Model, vocabulary_size: int, classes: int = 2) -> di
     if model.type == "mlp":
         features *= model.sequence_length
         counts |= _hidden(model, features, first=1)
-        features = model.units or features
     elif model.type == "conv":
-        sizes, units = model.kernel_sizes or [], model.units or 0
-        counts |= {f"conv_{size}": (size * features + 1) * units for size in sizes}
-        features = units * len(sizes)
+        counts |= {f"conv_{size}": (size * features + 1) * (model.units or 0) for size in model.kernel_sizes or ()}
     else:
         counts |= _cells(model, features)
-        features = (model.units or 0) * (1 + model.bidirectional)
     if model.pooling == "attention":
-        counts["attention"] = features
-    return {**counts, "output": (features + 1) * outputs}
+        counts["attention"] = step_features(model)
+    return {**counts, "output": (output_features(model) + 1) * outputs}
+
+
+def step_features(model: ClassifierModel) -> int:
+    """Features of each step that a resolved model has read, before a pooling; of a bag, which has no steps, those of the document."""
+    if model.type == "mlp":
+        return model.embedding_dim or 0
+    return (model.units or 0) * (len(model.kernel_sizes or ()) if model.type == "conv" else 1 + model.bidirectional)
+
+
+def output_features(model: ClassifierModel) -> int:
+    """Features of a document that the output layer of a resolved model reads."""
+    if model.type == "mlp" and model.units is not None:
+        return model.units
+    return step_features(model) * (model.sequence_length if model.is_flat else 1)
 
 
 def trained_counts(model: Model, vocabulary_size: int, classes: int = 2) -> dict[str, int]:

@@ -11,7 +11,7 @@ Source: Goodfellow, Bengio and Courville (2016), Deep Learning, section 6.5.6, f
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from distrnn.training.model_facts import GATES
+from distrnn.training.model_facts import GATES, output_features, step_features
 from distrnn.workflow.sections import ClassifierModel, LanguageModel
 
 PASSES = 3  # forward, and two products backward
@@ -32,22 +32,18 @@ def matrix_flops_of_row(model: ClassifierModel | LanguageModel, vocabulary_size:
     model = model.resolved()
     length, features, units = model.sequence_length, model.embedding_dim or 0, model.units or 0
     outputs = 1 if classes == 2 else classes
-    wide = units  # features that the output layer reads
     if model.type == "bag":  # its words are looked up and summed; a bag without a hidden layer has no product at all
         products, outputs = ((model.layers or 1) - 1) * units * units, outputs if units else 0
     elif model.type == "mlp":
         products = length * features * units + max(0, (model.layers or 0) - 1) * units * units
-        wide = units or length * features
     elif model.type == "conv":
         products = length * sum(model.kernel_sizes or ()) * features * units
-        wide = units * len(model.kernel_sizes or ())
     else:
-        wide = units * (1 + model.bidirectional)
-        inputs = [features, *[wide] * ((model.layers or 1) - 1)]
+        inputs = [features, *[step_features(model)] * ((model.layers or 1) - 1)]
         products = length * (1 + model.bidirectional) * sum(_cell(model.type, given, units) for given in inputs)
     if model.pooling == "attention":
-        products += length * wide
-    return 2 * PASSES * (products + wide * outputs)
+        products += length * step_features(model)
+    return 2 * PASSES * (products + output_features(model) * outputs)
 
 
 def _of_window(model: LanguageModel, vocabulary_size: int) -> int:

@@ -60,7 +60,7 @@ def _convolution(model: ClassifierModel) -> Iterator[Problem]:
         yield Problem("model.kernel_sizes", "sizes that differ: more filters of one size are model.units", received)
     if model.pooling == "last":
         yield Problem(
-            "model.pooling", "one of mean, max, attention for model.type conv, whose steps do not follow each other", show("last")
+            "model.pooling", "one of mean, max, attention, flatten for model.type conv, whose steps do not follow each other", show("last")
         )
 
 

@@ -59,10 +59,11 @@ class ClassifierModel(Section):
         description="Neighbouring tokens that a convolution sees at once, for each of the convolutions side by side. "
         f"Default: {list(DEFAULT_KERNEL_SIZES)}.",
     )
-    pooling: Literal["last", "mean", "max", "attention"] | None = Field(
+    pooling: Literal["last", "mean", "max", "attention", "flatten"] | None = Field(
         None,
-        description="What becomes of the steps: the state after the last one; of each feature the mean or the largest over all steps; or a "
-        "mean whose weights are learned, the softmax over the steps of a weighted sum of the features. Default: last; max for conv.",
+        description="What becomes of the steps: the state after the last one; of each feature the mean or the largest over all steps; a "
+        "mean whose weights are learned, the softmax over the steps of a weighted sum of the features; or flatten, all steps side by side, "
+        "each with output weights of its own. Default: last; max for conv.",
     )
     activation: Activation | None = Field(
         None, description="Of the cells, of the filters or of the hidden layers. Default: tanh; relu for mlp, conv and bag."
@@ -91,9 +92,14 @@ class ClassifierModel(Section):
         return any((self.embedding_dropout, self.dropout, self.recurrent_dropout, self.output_dropout))
 
     @property
+    def is_flat(self) -> bool:
+        """Whether each position has weights of its own, so that all documents are read at one length."""
+        return self.type == "mlp" or self.pooling == "flatten"
+
+    @property
     def ignores_padding(self) -> bool:
-        """Whether a document gives the same with any number of zeros around it; of an mlp each position has weights of its own."""
-        return self.type == "bag" or (self.mask_zero and self.type != "mlp")
+        """Whether a document gives the same with any number of zeros around it."""
+        return self.type == "bag" or (self.mask_zero and not self.is_flat)
 
     @property
     def weights(self) -> tuple[str, ...]:

@@ -178,8 +178,9 @@ def _length_buckets(workflow: Workflow) -> Iterator[Problem]:
         return
     if not isinstance(model, ClassifierModel):
         yield Problem("train.length_buckets", f"nothing for {with_article(model.task)}, whose text is one stream", show(buckets))
-    elif model.type == "mlp":
-        yield Problem("train.length_buckets", "nothing for an mlp, which reads all documents at one length", show(buckets))
+    elif model.is_flat:
+        flat = "an mlp" if model.type == "mlp" else "model.pooling flatten"
+        yield Problem("train.length_buckets", f"nothing for {flat}, which reads all documents at one length", show(buckets))
     elif not model.ignores_padding:
         expected = "model.mask_zero true beside it, or the model would learn from less padding than it meets later"
         yield Problem("train.length_buckets", expected, "model.mask_zero false")

@@ -79,6 +79,7 @@ def predicted(model: keras.Model, tokens: np.ndarray) -> np.ndarray:
             ],
         ),
         ("conv", {"output_dropout": 0.5, "mask_zero": True}, ["embedding", "conv_5", "pooling", "output_dropout", "output"]),
+        ("gru", {"pooling": "flatten"}, ["embedding", "gru", "flatten", "output"]),
         ("conv", {"kernel_sizes": [4, 3]}, ["embedding", "conv_4", "conv_3", "filters", "pooling", "output"]),
         ("bag", {"layers": 2}, ["words", "words_bias", "words_activation", "hidden_2", "output"]),
         ("bag", {"units": None}, ["words", "words_bias", "output"]),
@@ -96,6 +97,8 @@ OF_PARTS = [
     *((type_, {"layers": 2, "bidirectional": True, "pooling": "attention"}) for type_ in CELLS),
     ("lstm", {"embedding_normalization": "batch"}),
     ("conv", {"kernel_sizes": [2, 3, 4], "pooling": "attention"}),
+    ("lstm", {"bidirectional": True, "pooling": "flatten"}),
+    ("conv", {"kernel_sizes": [2, 3], "pooling": "flatten"}),
     ("bag", {"units": None}),
     ("bag", {"layers": 3}),
 ]
@@ -332,7 +335,7 @@ def test_several_labels_have_an_output_each(type_: str, head: str) -> None:
 
 
 @pytest.mark.parametrize("type_", CELLS)
-@pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention"])
+@pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention", "flatten"])
 def test_a_document_without_words_gives_a_number(type_: str, pooling: str) -> None:
     keys = {"mask_zero": True, "pooling": pooling, "bidirectional": True}
     assert np.isfinite(predicted(randomized(build(section(type_, **keys))), np.zeros((2, LENGTH), np.int32))).all()

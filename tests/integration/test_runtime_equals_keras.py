@@ -69,12 +69,14 @@ KINDS = [
     ("lstm", {**BOTH, "pooling": "attention"}),
     ("lstm", {**BOTH, "embedding_normalization": "layer"}),
     ("gru", {"layers": 3, "activation": "relu", "pooling": "max"}),
+    ("gru", {"pooling": "flatten"}),
+    ("lstm", {**BOTH, "pooling": "flatten"}),
     ("gru", {"recurrent_activation": "hard-sigmoid"}),
     ("lstm", {"recurrent_activation": "hard-sigmoid", "activation": "relu"}),
     ("gru", {"embedding_normalization": "batch"}),
     ("conv", {}),
     ("conv", {"activation": "tanh", "kernel_sizes": [4]}),
-    *(("conv", {"kernel_sizes": [3, 4, 5], "activation": "tanh", "pooling": pooling}) for pooling in ("max", "mean", "attention")),
+    *(("conv", {"kernel_sizes": [3, 4], "activation": "tanh", "pooling": pooling}) for pooling in ("max", "mean", "attention", "flatten")),
     ("bag", {"units": None}),
     ("bag", {}),
     ("bag", {"activation": "tanh", "layers": 2}),
@@ -118,7 +120,7 @@ def test_a_classifier_predicts_the_same(tmp_path: Path, kind: str, keys: dict[st
     kind=st.sampled_from([*RECURRENT, "conv"]),
     mask_zero=st.booleans(),
     activation=st.sampled_from(["tanh", "relu"]),
-    pooling=st.sampled_from(["max", "mean", "attention"]),
+    pooling=st.sampled_from(["max", "mean", "attention", "flatten"]),
     both=st.booleans(),
     layers=st.integers(1, 2),
     sizes=st.lists(st.integers(1, 6), min_size=1, max_size=3, unique=True),
@@ -133,7 +135,7 @@ def test_any_shape_predicts_the_same(
 ) -> None:
     own = {"kernel_sizes": sizes} if kind == "conv" else {"bidirectional": both, "layers": layers}
     model_section = section(kind, embedding_dim=features, sequence_length=length, **own, **keys)
-    model = build_classifier(model_section, vocabulary_size=VOCABULARY, head="probabilities", any_length=True)
+    model = build_classifier(model_section, vocabulary_size=VOCABULARY, head="probabilities", any_length=not model_section.is_flat)
     with tempfile.TemporaryDirectory() as folder:
         network = published(model, Path(folder), seed)
     tokens = either_padding(np.random.default_rng(seed), 6, length)

@@ -13,6 +13,7 @@ CLASSIFIERS = {
     "stacked": {"type": "simple-rnn", "embedding_dim": 8, "units": 4, "layers": 3},
     "both directions": {"type": "gru", "embedding_dim": 8, "units": 4, "bidirectional": True, "pooling": "attention"},
     "convolutions": {"type": "conv", "embedding_dim": 8, "units": 4, "kernel_sizes": [2, 3], "embedding_normalization": "layer"},
+    "all steps": {"type": "lstm", "embedding_dim": 8, "units": 4, "pooling": "flatten"},
     "bag": {"type": "bag"},
     "bag with hidden layers": {"type": "bag", "units": 4, "layers": 2},
 }
@@ -43,6 +44,15 @@ def test_convolutions_stand_side_by_side():
     beside = {stage.layer: stage.beside for stage in architecture(classifier("convolutions"), VOCABULARY)}
     assert [layer for layer, is_beside in beside.items() if is_beside] == ["conv_3"]
     assert {stage.layer: stage.output for stage in architecture(classifier("convolutions"), VOCABULARY)}["pooling"] == (BATCH, 8)
+
+
+def test_steps_side_by_side_are_many_features():
+    stages = architecture(classifier("all steps"), VOCABULARY)
+    assert [(stage.layer, stage.output) for stage in stages[-3:]] == [
+        ("lstm", (BATCH, 12, 4)),
+        ("flatten", (BATCH, 48)),
+        ("output", (BATCH, 1)),
+    ]
 
 
 def test_what_a_cell_does_is_said():

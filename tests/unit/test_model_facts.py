@@ -42,6 +42,8 @@ def test_parameters_of_the_lesson_networks() -> None:
         ("conv", {"units": 9, "kernel_sizes": [3, 4]}, {"conv_3": (3 * 32 + 1) * 9, "conv_4": (4 * 32 + 1) * 9, "output": 19}),
         ("conv", {}, {"conv_5": (5 * 32 + 1) * 128, "output": 129}),
         ("conv", {"units": 9, "pooling": "attention"}, {"conv_5": (5 * 32 + 1) * 9, "attention": 9, "output": 10}),
+        ("conv", {"units": 9, "pooling": "flatten"}, {"conv_5": (5 * 32 + 1) * 9, "output": 80 * 9 + 1}),
+        ("gru", {"units": 8, "pooling": "flatten"}, {"gru": 3 * 8 * (32 + 8 + 2), "output": 80 * 8 + 1}),
         ("mlp", {"units": 16}, {"hidden": (80 * 32 + 1) * 16, "output": 17}),
         ("mlp", {"units": 16, "layers": 2}, {"hidden_1": (80 * 32 + 1) * 16, "hidden_2": 17 * 16, "output": 17}),
         ("mlp", {}, {"output": 80 * 32 + 1}),

@@ -15,7 +15,7 @@ from distrnn.runtime import Network
 from fixtures_runtime import tiny_bag, tiny_convolution, tiny_layers, tiny_mlp, tiny_reader, write_form
 
 CELLS = ("lstm", "gru", "simple_rnn")
-POOLINGS = ("global_max_pooling1d", "global_average_pooling1d", "attention_pooling")
+POOLINGS = ("global_max_pooling1d", "global_average_pooling1d", "attention_pooling", "flatten")
 PLAIN = {"mask_zero": False, "activation": "tanh", "recurrent_activation": "sigmoid", "units": (4,)}
 MASKED = {"mask_zero": True, "activation": "relu", "recurrent_activation": "hard_sigmoid", "units": (4, 3), "normalized": True}
 NETWORKS: list[Any] = [

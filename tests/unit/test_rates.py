@@ -29,6 +29,8 @@ def test_operations_of_the_lesson_language_model() -> None:
         ("lstm", {}, 9 * (4 + 128) * 4 * 128 + 128),
         ("lstm", {"units": 6, "layers": 2}, 9 * (4 + 6) * 4 * 6 + 9 * (6 + 6) * 4 * 6 + 6),
         ("gru", {"units": 6, "bidirectional": True, "pooling": "attention"}, 2 * 9 * (4 + 6) * 3 * 6 + 9 * 12 + 12),
+        ("lstm", {"units": 6, "layers": 2, "pooling": "flatten"}, 9 * (4 + 6) * 4 * 6 + 9 * (6 + 6) * 4 * 6 + 9 * 6),
+        ("conv", {"units": 6, "kernel_sizes": [3, 4], "pooling": "flatten"}, 9 * 7 * 4 * 6 + 9 * 12),
         ("conv", {"units": 6, "kernel_sizes": [3]}, 9 * 3 * 4 * 6 + 6),
         ("conv", {"units": 6, "kernel_sizes": [3, 4]}, 9 * 7 * 4 * 6 + 12),
         ("conv", {"units": 6}, 9 * 5 * 4 * 6 + 6),

@@ -20,8 +20,8 @@ from fixtures_runtime import tiny_bag, tiny_convolution, tiny_layers, tiny_mlp, 
 
 AGAIN = "Pull the model again, or publish it again."
 ORDER = (
-    "an embedding, then recurrent layers with or without a pooling, convolutions with a pooling, a flatten or a bag, with other layers "
-    "among them"
+    "an embedding, then recurrent layers with or without a pooling or a flatten, convolutions with one of them, a flatten or a bag, with "
+    "other layers among them"
 )
 NAMES = "embedding/embeddings, lstm_0/bias, lstm_0/kernel, lstm_0/recurrent_kernel, output/bias, output/kernel"
 
@@ -187,7 +187,7 @@ def set_inner(key: str, value: Any) -> Callable[[list[dict[str, Any]]], object]:
         (
             both_directions,
             set_inner("return_sequences", False),
-            "model.json layer 'lstm_0': expected return_sequences true before a pooling. Received: false.",
+            "model.json layer 'lstm_0': expected return_sequences true before a pooling or a flatten. Received: false.",
         ),
         (
             both_directions,
@@ -233,6 +233,16 @@ def set_inner(key: str, value: Any) -> Callable[[list[dict[str, Any]]], object]:
             tiny_bag,
             set_key(1, "units", 5),
             "model.json layer 'words_bias': expected 4 'units', as the embedding has features. Received: 5.",
+        ),
+        (
+            both_directions,
+            lambda layers: layers.insert(2, {"type": "flatten", "name": "flatten", "steps": 3}),
+            f"model.json: expected {ORDER}. Received: embedding, bidirectional, flatten, attention_pooling, dense.",
+        ),
+        (
+            tiny_bag,
+            lambda layers: layers.insert(2, {"type": "flatten", "name": "flatten", "steps": 3}),
+            f"model.json: expected {ORDER}. Received: embedding, bag, flatten, dense.",
         ),
         (
             tiny_bag,

@@ -14,7 +14,7 @@ from fixtures_runtime import reference, tiny_bag, tiny_convolution, tiny_layers,
 
 TOLERANCE = 1e-5
 CELLS = ("simple_rnn", "gru", "lstm")
-POOLINGS = ("global_max_pooling1d", "global_average_pooling1d", "attention_pooling")
+POOLINGS = ("global_max_pooling1d", "global_average_pooling1d", "attention_pooling", "flatten")
 RECURRENT = [
     {"cell": "lstm"},
     *({"cell": cell, "cell_activation": name} for cell in CELLS for name in ("tanh", "relu")),
@@ -71,7 +71,7 @@ def test_predict_equals_the_reference(tmp_path: Path, cell: dict[str, Any], rows
 )
 @settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whole_documents_read_in_order_equal_the_reference(tmp_path: Path, rows: int, steps: int, seed: int, **keys) -> None:
-    layers, weights = tiny_reader(seed=seed, **keys)
+    layers, weights = tiny_reader(seed=seed, steps=steps, **keys)
     tokens = random_tokens(rows, steps, 8, seed)
     predicted = Network.load(write_form(tmp_path, layers, weights)).predict(tokens)
 
@@ -110,7 +110,7 @@ def test_a_bag_equals_the_reference(tmp_path: Path, rows: int, steps: int, seed:
 )
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_convolution_equals_the_reference(tmp_path: Path, rows: int, steps: int, seed: int, **keys) -> None:
-    layers, weights = tiny_convolution(seed=seed, **keys)
+    layers, weights = tiny_convolution(seed=seed, steps=steps, **keys)
     tokens = random_tokens(rows, steps, 8, seed)
     predicted = Network.load(write_form(tmp_path, layers, weights)).predict(tokens)
 

@@ -142,8 +142,8 @@ def test_convolutions_differ_and_are_no_wider_than_a_document(keys, expected, re
 
 def test_a_convolution_has_no_last_step():
     assert refusal(model("conv", pooling="last")) == (
-        "w.yaml: key 'model.pooling': expected one of mean, max, attention for model.type conv, whose steps do not follow each other. "
-        'Received: "last"'
+        "w.yaml: key 'model.pooling': expected one of mean, max, attention, flatten for model.type conv, whose steps do not follow "
+        'each other. Received: "last"'
     )
 
 

@@ -352,6 +352,10 @@ def test_resolved_files_mean_the_same(labels):
     [
         ({"type": "mlp"}, "nothing for an mlp, which reads all documents at one length. Received: 8"),
         (
+            {"pooling": "flatten", "mask_zero": True},
+            "nothing for model.pooling flatten, which reads all documents at one length. Received: 8",
+        ),
+        (
             {"type": "lstm"},
             "model.mask_zero true beside it, or the model would learn from less padding than it meets later. "
             "Received: model.mask_zero false",
