@@ -22,6 +22,7 @@ from distrnn.training.plan import Placement, plan_batches
 from distrnn.training.schedules import learning_rate
 from distrnn.training.strategy import make_strategy
 from distrnn.training.tasks import ClassifierTask, LanguageTask, Task
+from distrnn.training.warm_rows import SHORTEST, WarmRows
 from distrnn.workflow.sections import ClassifierModel, EarlyStopping, LanguageModel, OneCycleSchedule, Optimizer, Train
 
 pytestmark = pytest.mark.usefixtures("two_devices")
@@ -404,3 +405,18 @@ def trained_on(batches: MixedBatches, replicas: int) -> list[np.ndarray]:
     trainer = Trainer(task, section, plan_batches(8, replicas), make_strategy(placement), kernels=kernels)
     trainer.fit(batches, Recorder().hooks())
     return list(trainer.model.get_weights())
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "simple-rnn"])
+def test_validation_in_rows_side_by_side_is_almost_that_of_one_row(monkeypatch: pytest.MonkeyPatch, cell: str) -> None:
+    """To 1e-4 nats; and without the tokens that warm a row up it is not."""
+    task, reader = language(type=cell), stream(4 * SHORTEST)
+    model = trained(task, stream(), epochs=3).trainer.model
+    evaluator = LanguageEvaluator(task, compile_with_xla=True)
+    in_rows, hits = evaluator.validate(model, reader)
+    cold = WarmRows(4 * SHORTEST - 1, 512, 16, 0)
+    monkeypatch.setattr(WarmRows, "of", lambda _: None)
+    exact, exact_hits = evaluator.validate(model, reader)
+    assert (in_rows, hits) == (pytest.approx(exact, abs=1e-4), pytest.approx(exact_hits, abs=1e-3))
+    monkeypatch.setattr(WarmRows, "of", lambda _: cold)
+    assert evaluator.validate(model, reader)[0] != pytest.approx(exact, abs=1e-4)

@@ -70,9 +70,9 @@ class LanguageTask:
             log(f"weights of another model: {', '.join(begin_with(model, self.weights, BY_TOKEN | BY_NEXT_TOKEN))}")
         return model
 
-    def published_model(self) -> keras.Model:
-        """int32 [1, any] -> probabilities [1, any, V]; rows of any number where no state is carried."""
-        model, batch = self.model.published, 1 if self.model.carries_state else None
+    def published_model(self, rows: int = 1) -> keras.Model:
+        """int32 [`rows`, any] -> probabilities [`rows`, any, V]; rows of any number where no state is carried."""
+        model, batch = self.model.published, rows if self.model.carries_state else None
         return build_language_model(model, vocabulary_size=self.vocabulary_size, batch=batch, window=None, head="probabilities")
 
     @property
