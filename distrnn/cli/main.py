@@ -91,16 +91,23 @@ def report(error: Exception, arguments: Sequence[str]) -> int:
     """
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
     if isinstance(error, BrokenPipeError):
-        # Whoever read the output has seen enough; without this the interpreter complains once more when it flushes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _nobody_reads()
         return 1
     if isinstance(error, typer.TyperException) and not error.format_message():
         return error.exit_code  # no verb was given, and the help has been shown
     if "--debug" in options and not isinstance(error, typer.TyperException):
         traceback.print_exception(error)
     known = _known(error)
-    Output(json="--json" in options).failure(known)
+    try:
+        Output(json="--json" in options).failure(known)
+    except BrokenPipeError:
+        _nobody_reads()
     return known.exit_code
+
+
+def _nobody_reads() -> None:
+    """Whoever read the output has seen enough, or is gone; without this the interpreter complains once more when it flushes stdout."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _known(error: Exception) -> DistrnnError:

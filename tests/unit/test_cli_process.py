@@ -59,6 +59,17 @@ def test_reader_that_goes_away_is_no_traceback(home):
     assert "BrokenPipe" not in done.stderr
 
 
+@pytest.mark.parametrize("lost", ["stdout", "stderr"])
+def test_an_error_that_nobody_reads_keeps_its_exit_code(home, lost):
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "distrnn", "models", "show", "missing", *(["--json"] if lost == "stdout" else [])]
+    other = "stderr" if lost == "stdout" else "stdout"
+    done = subprocess.run(command, env=home, text=True, check=False, **{lost: writer, other: subprocess.PIPE})
+    os.close(writer)
+    assert (done.returncode, getattr(done, other)) == (3, "")
+
+
 def test_base_install_names_the_command_that_installs_the_rest(client, workflow_file):
     done = client("-m", "distrnn", "run", str(workflow_file))
     message = (
