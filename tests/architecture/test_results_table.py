@@ -79,6 +79,10 @@ def test_language_models_stand_to_each_other_as_in_the_lesson(loss):
     assert loss("lstm") < loss("sequence") - 0.2  # "substantially better"
 
 
+def test_what_is_held_out_is_foretold_as_well_as_was_asked(kept):
+    assert kept["nietzsche-holdout/0"]["best"]["validation_loss"] <= 1.30
+
+
 def test_classifiers_stand_to_each_other_as_in_the_lesson(kept):
     lstm, one, several = (
         statistics.mean(result["metrics"]["accuracy"] for key, result in kept.items() if key.rpartition("/")[0] == name)
