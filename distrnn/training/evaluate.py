@@ -136,7 +136,7 @@ class LanguageEvaluator:
         variables.reset_recurrent_states(model)
         steps = min(EVALUATION_WINDOW, max(1, MOST_FLOATS // (rows.rows * self._task.vocabulary_size)))
         for start in range(0, rows.length, steps):
-            spans = [reader.span(first, first + steps + 1) for first in rows.stride * np.arange(rows.rows) + start]
+            spans = [reader.span(first, first + steps + 1) for first in range(start, start + rows.rows * rows.stride, rows.stride)]
             window = np.stack([np.pad(span, (0, steps + 1 - len(span))) for span in spans]).astype(np.int32)  # [R, T + 1]
             counts = rows.counts(start, steps)
             yield forward(window[:, :-1]).numpy()[counts], window[:, 1:][counts]

@@ -53,4 +53,5 @@ class WarmRows:
         """
         row, place = np.arange(self.rows)[:, None], start + np.arange(steps)
         in_time = (place < self.length) & (self.stride * row + place < self.predictions)
-        return in_time & ((place >= self.warm_up) | (row == 0))
+        counts: npt.NDArray[np.bool_] = in_time & ((place >= self.warm_up) | (row == 0))
+        return counts
