@@ -76,7 +76,10 @@ KINDS = [
     ("gru", {"embedding_normalization": "batch"}),
     ("conv", {}),
     ("conv", {"activation": "tanh", "kernel_sizes": [4]}),
-    *(("conv", {"kernel_sizes": [3, 4], "activation": "tanh", "pooling": pooling}) for pooling in ("max", "mean", "attention", "flatten")),
+    *(
+        ("conv", {"kernel_sizes": [3, 4, 5], "activation": "tanh", "pooling": pooling})
+        for pooling in ("max", "mean", "attention", "flatten")
+    ),
     ("bag", {"units": None}),
     ("bag", {}),
     ("bag", {"activation": "tanh", "layers": 2}),
